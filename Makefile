@@ -1,0 +1,50 @@
+# The commands of the README. Nothing but Python >= 3.11 has to be there before.
+PYTHON ?= python3
+VENV   ?= .venv
+BIN    := $(VENV)/bin
+STAMP  := $(VENV)/.installed
+
+.PHONY: install run test bench chaos check lock docs
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make run    the demo day on the embedded runtime, alerts on this terminal"
+	@echo "make test   all tests (Kafka needs Java >= 17 and Maven; skipped loudly where missing)"
+	@echo "make bench  speed and memory, as ratios inside one run"
+	@echo "make chaos  the long kill -9 / broker restart suite"
+	@echo "make check  lint, types, import contracts"
+	@echo "make docs   rewrite the generated documents (schemas, metrics)"
+
+$(STAMP): pyproject.toml requirements.lock
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing into $(VENV) ..." >&2
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $(STAMP)
+
+install: $(STAMP)
+
+run: install
+	@$(BIN)/yanshao up --demo
+
+test: install
+	@$(BIN)/python -m pytest
+
+bench: install
+	@$(BIN)/yanshao bench --json bench.json
+
+chaos: install
+	@$(BIN)/python -m pytest tests/chaos --chaos=long
+
+check: install
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+docs: install
+	@$(BIN)/python -m stream.docs docs
+
+# Needs uv on the PATH; the lock carries hashes and names no index host.
+lock:
+	uv pip compile --quiet --generate-hashes --no-header --universal --python-version 3.11 --all-extras pyproject.toml -o requirements.lock

@@ -1,0 +1,1 @@
+"""Shipped knowledge: terms, rules, clocks, calendars, protocols as YAML packs."""
