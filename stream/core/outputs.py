@@ -1,0 +1,176 @@
+"""Wire contract, version 1: the records that go out (alerts are in ``alerts.model``).
+
+Inside the process times are integer milliseconds UTC; ``stream.wire`` writes them as RFC 3339.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from msgspec import Struct, field
+
+
+class Severity(StrEnum):
+    """How much a finding matters, least first."""
+
+    INFO = "info"
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
+    CRITICAL = "critical"
+
+    @property
+    def rank(self) -> int:
+        """Position from 0 (info) to 4 (critical)."""
+        return _RANK[self]
+
+
+_RANK = {severity: rank for rank, severity in enumerate(Severity)}
+
+
+class FindingKind(StrEnum):
+    """What sort of thing was found; it follows from the pack's folder."""
+
+    EMOTION = "emotion"
+    SENSITIVE = "sensitive"
+    OLA = "ola"
+    SCRIPT = "script"
+    PROTOCOL = "protocol"
+    PRIVACY = "privacy"
+    SERVICE = "service"
+
+
+class Subject(StrEnum):
+    """Whom a finding is about."""
+
+    CUSTOMER = "customer"
+    AGENT = "agent"
+    BOT = "bot"
+    DEPARTMENT = "department"
+
+
+class FindingStatus(StrEnum):
+    """``corrected``: an earlier finding of the same id is taken back (a late answer proved in time)."""
+
+    RAISED = "raised"
+    CORRECTED = "corrected"
+
+
+class Finding(Struct, frozen=True, kw_only=True, omit_defaults=False):
+    """One detection: rule, severity, who, which message, which characters, why.
+
+    ``spans`` are half-open character offsets into the original text of ``message_id``;
+    ``evidence`` is masked; ``why`` is one Chinese sentence a manager understands.
+    """
+
+    finding_id: str
+    status: FindingStatus = FindingStatus.RAISED
+    kind: FindingKind
+    rule_id: str
+    pack_version: str
+    severity: Severity
+    conversation_id: str
+    issue_id: str | None = None
+    message_id: str | None = None
+    subject: Subject
+    at: int
+    spans: tuple[tuple[int, int], ...] = ()
+    evidence: str = ""
+    score: float | None = None
+    why: str
+    advice: str = ""
+    audiences: tuple[str, ...] = ()
+    clock_id: str | None = None
+    inferred: bool = False
+
+
+class Score(Struct, frozen=True, kw_only=True):
+    """How one customer message reads, each in [0, 1], judged with nothing later known."""
+
+    conversation_id: str
+    message_id: str
+    dissatisfaction: float
+    anger: float
+    abuse: float
+
+
+class Outcome(StrEnum):
+    """How a conversation ended."""
+
+    RESOLVED = "resolved"
+    UNRESOLVED = "unresolved"
+    ABANDONED = "abandoned"
+    UNKNOWN = "unknown"
+
+
+class Basis(Struct, frozen=True, kw_only=True):
+    """One thing a number rests on: its name, its value, and how much it weighed."""
+
+    name: str
+    value: float
+    weight: float
+
+
+class ScorecardEntry(Struct, frozen=True, kw_only=True):
+    """Points added or taken for one rule, with the reason."""
+
+    rule_id: str
+    points: float
+    count: int
+    why: str
+
+
+class ClockOutcome(Struct, frozen=True, kw_only=True):
+    """How one clock of the conversation went; ``seconds`` is from start to answer, breach or stop."""
+
+    clock_id: str
+    kind: str
+    leg: str
+    state: str
+    started_at: int
+    due: int
+    stopped_at: int | None
+    seconds: float | None
+
+
+class Summary(Struct, frozen=True, kw_only=True):
+    """What a conversation came to, told at close; a later ``revision`` replaces an earlier one."""
+
+    conversation_id: str
+    revision: int
+    shop_id: str | None
+    channel: str | None
+    group: str | None
+    agent: str | None
+    customer_id: str | None
+    tier: str | None
+    opened_at: int
+    closed_at: int
+    inferred: bool
+    category: str | None
+    category_source: str | None
+    outcome: Outcome
+    rating: float | None
+    dissatisfaction: float
+    dissatisfaction_basis: tuple[Basis, ...]
+    metrics: dict[str, float | None]
+    emotion: dict[str, float]
+    findings: dict[str, int]
+    scorecard_points: float
+    scorecard: tuple[ScorecardEntry, ...]
+    clocks: tuple[ClockOutcome, ...]
+    counted: dict[str, int] = field(default_factory=dict)
+
+
+class Contact(Struct, frozen=True, kw_only=True):
+    """One conversation seen from the customer's side; reopening is judged on it."""
+
+    customer_id: str
+    conversation_id: str
+    revision: int
+    shop_id: str | None
+    category: str | None
+    opened_at: int
+    closed_at: int | None
+    outcome: Outcome | None
+    rating: float | None

@@ -1,0 +1,1 @@
+"""Adapters round the pure core: the Kafka runtime, the embedded one, and replay."""
