@@ -1,0 +1,82 @@
+"""Alerts as other programs and people read them: JSON with RFC 3339 times.
+
+This is the alert record of the wire contract (`qa.alerts`, `alerts.jsonl`) and the `data` of a
+webhook. Inside the process and in the ledger the structs of `alerts.model` are encoded as they are.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from typing import Any
+
+import msgspec
+
+from alerts.model import Alert, AlertFinding
+
+DEFAULT_ZONE = timezone(timedelta(hours=8))
+"""China has one time zone and no summer time; the platforms served first are there."""
+
+_ALERT_TIMES = ("starts_at", "ends_at", "at")
+
+
+def rfc3339(at_ms: int, zone: tzinfo = DEFAULT_ZONE) -> str:
+    """`at_ms` (epoch milliseconds) with milliseconds and offset, as `2026-11-11T20:00:03.120+08:00`."""
+    # From whole seconds: dividing by 1000 would round some milliseconds down.
+    seconds, milliseconds = divmod(at_ms, 1000)
+    moment = datetime.fromtimestamp(seconds, UTC) + timedelta(milliseconds=milliseconds)
+    return moment.astimezone(zone).isoformat(timespec="milliseconds")
+
+
+def epoch_ms(value: str | int) -> int:
+    """Epoch milliseconds of an RFC 3339 time with offset, or of epoch milliseconds themselves.
+
+    Raises:
+        ValueError: it is neither, or has no offset.
+    """
+    if isinstance(value, int):
+        return value
+    moment = datetime.fromisoformat(value)
+    if moment.tzinfo is None:
+        raise ValueError("a time needs an offset")
+    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+
+
+def alert_document(alert: Alert, zone: tzinfo = DEFAULT_ZONE) -> dict[str, Any]:
+    """The alert as a JSON object of the wire contract; `alert_from_document` reads it back."""
+    document: dict[str, Any] = msgspec.to_builtins(alert)
+    for field in _ALERT_TIMES:
+        if document[field] is not None:
+            document[field] = rfc3339(document[field], zone)
+    for finding in document["findings"]:
+        finding["at"] = rfc3339(finding["at"], zone)
+    return document
+
+
+def alert_from_document(document: dict[str, Any]) -> Alert:
+    """The alert that `alert_document` wrote. Unknown fields are ignored.
+
+    Raises:
+        ValueError: a field is missing or of the wrong type (msgspec.ValidationError is one).
+    """
+    times = {field: epoch_ms(document[field]) for field in _ALERT_TIMES if document.get(field) is not None}
+    findings = [
+        msgspec.convert(finding | {"at": epoch_ms(finding["at"])}, AlertFinding)
+        if isinstance(finding, dict) and "at" in finding
+        else finding
+        for finding in document.get("findings", ())
+    ]
+    return msgspec.convert(document | times | {"findings": findings}, Alert)
+
+
+def encode_alert(alert: Alert, zone: tzinfo = DEFAULT_ZONE) -> bytes:
+    """One line of `alerts.jsonl` or one record of `qa.alerts`, without the newline."""
+    return msgspec.json.encode(alert_document(alert, zone))
+
+
+def decode_alert(data: bytes | str) -> Alert:
+    """The alert in `data`.
+
+    Raises:
+        ValueError: it is no JSON, or no alert.
+    """
+    return alert_from_document(msgspec.json.decode(data, type=dict[str, Any]))
