@@ -28,5 +28,5 @@ class WallClock:
 
     async def sleep_until(self, at_ms: int) -> None:
         """Sleep; checks again after waking, since the system clock may have been set meanwhile."""
-        while (remaining := at_ms - self.now_ms()) > 0:  # noqa: ASYNC110 - no event tells of time
+        while (remaining := at_ms - self.now_ms()) > 0:  # noqa: ASYNC110 - nothing signals the time
             await asyncio.sleep(remaining / 1000)

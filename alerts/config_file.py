@@ -1,0 +1,307 @@
+"""The shape of the `alerts:` section as people write it, and its translation into `alerts.config`."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import difflib
+import ipaddress
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta, timezone
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+
+from alerts.config import (
+    CONSOLE,
+    AlertsConfig,
+    AlertsConfigError,
+    Locate,
+    ReceiverConfig,
+    ReceiverType,
+    Route,
+    Secret,
+)
+from alerts.model import Audience, Severity, is_audience
+from alerts.net import AllowPrivate
+from alerts.retry import RetryPolicy
+from alerts.wire import DEFAULT_ZONE
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_OFFSET = re.compile(r"([+-])(\d{2}):(\d{2})")
+_ANY_ADDRESS = "*"
+_WEBHOOK_KEY_BYTES = range(24, 65)  # Standard Webhooks: 192 to 512 bits
+_MAX_IN_FLIGHT = {ReceiverType.WEBHOOK: 8}
+"""A group robot shows messages in the order they come; a program can take several at once."""
+
+
+def _seconds(value: object) -> object:
+    """`10s`, `1.5m`, `24h` or a number of seconds, as seconds."""
+    if isinstance(value, str) and (match := _DURATION.fullmatch(value.strip())):
+        return float(match[1]) * _UNITS[match[2]]
+    if isinstance(value, (str, bool)):
+        raise ValueError("expected a duration such as 10s, 5m or 24h")  # noqa: TRY004 - pydantic's protocol
+    return value
+
+
+def _listed(value: object) -> object:
+    """One value where a list is expected stands for a list of it."""
+    return [value] if isinstance(value, str) else value
+
+
+def _allowed(value: object) -> object:
+    """Yes and no beside a list of hosts and networks: yes is a list of `*`."""
+    return ([_ANY_ADDRESS] if value else []) if isinstance(value, bool) else _listed(value)
+
+
+def _texts(value: object) -> object:
+    """A list of strings; YAML reads an id like 1001 as a number, so numbers become strings."""
+    values = value if isinstance(value, list) else [value]
+    return [str(item) if isinstance(item, int) and not isinstance(item, bool) else item for item in values]
+
+
+Seconds = Annotated[float, BeforeValidator(_seconds), Field(gt=0, le=30 * 86400)]
+Names = Annotated[list[str], BeforeValidator(_listed)]
+Values = Annotated[list[str], BeforeValidator(_texts), Field(min_length=1)]
+
+
+class _Section(BaseModel):
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+
+class _Retry(_Section):
+    first_delay: Seconds = 1.0
+    longest_delay: Seconds = 300.0
+    horizon: Seconds = 86400.0
+    max_attempts: int = Field(default=0, ge=0)
+
+
+class _Receiver(_Section):
+    type: Literal["console", "dingtalk", "feishu", "webhook", "wecom"]
+    url: str | None = None
+    url_env: str | None = None
+    url_file: str | None = None
+    secret_env: Names = []
+    secret_file: Names = []
+    timeout: Seconds = 15.0
+    max_in_flight: int | None = Field(default=None, ge=1, le=64)
+    allow_private: Annotated[list[str], BeforeValidator(_allowed)] = []
+    retry: _Retry = _Retry()
+
+
+class _Route(_Section):
+    match: dict[str, Values] = {}
+    receivers: Names
+    go_on: bool = Field(default=False, alias="continue")
+
+
+class _Alerts(_Section):
+    receivers: dict[str, _Receiver] = {}
+    routes: list[_Route] = []
+    default_receivers: Names | None = None
+    minimum_severity: Severity = Severity.MEDIUM
+    utc_offset: str = "+08:00"
+
+
+_SECTIONS: Mapping[str, type[_Section]] = {"": _Alerts, "receivers": _Receiver, "routes": _Route}
+
+
+def build(
+    raw: Mapping[str, Any], *, source: str, folder: Path, env: Mapping[str, str], locate: Locate
+) -> AlertsConfig:
+    """The configuration in `raw`, or every fault of it; see `alerts.config.parse`."""
+    problems = _Problems(source, locate)
+    try:
+        section = _Alerts.model_validate(raw)
+    except ValidationError as error:
+        for path, text in _faults(error):
+            problems.add(path, text)
+        raise AlertsConfigError(problems.lines) from None
+    reader = _Reader(problems, folder, env)
+    receivers = {CONSOLE.name: CONSOLE} | {
+        name: reader.receiver(name, receiver) for name, receiver in section.receivers.items()
+    }
+    routes = tuple(_route(problems, index, route, receivers) for index, route in enumerate(section.routes))
+    named = section.default_receivers
+    defaults = (CONSOLE.name,) if named is None else tuple(named)
+    _check_names(problems, ("default_receivers",), defaults, receivers)
+    zone = _zone(problems, section.utc_offset)
+    if problems.lines:
+        raise AlertsConfigError(problems.lines)
+    return AlertsConfig(receivers, routes, defaults, section.minimum_severity, zone)
+
+
+@dataclass(slots=True)
+class _Problems:
+    source: str
+    locate: Locate
+    lines: list[str] = field(default_factory=list)
+
+    def add(self, path: Sequence[str | int], text: str) -> None:
+        place = self.locate(tuple(path)) or self.source
+        dotted = ".".join(map(str, ("alerts", *path)))
+        self.lines.append(f"{place}: {dotted}: {text}")
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    """Turns receivers as written into receivers as used: reads secrets, checks what a shape cannot."""
+
+    problems: _Problems
+    folder: Path
+    env: Mapping[str, str]
+
+    def receiver(self, name: str, raw: _Receiver) -> ReceiverConfig:
+        path = ("receivers", name)
+        type_ = ReceiverType(raw.type)
+        secrets = tuple(self._secrets((*path, "secret_env"), raw.secret_env, self._from_env)) + tuple(
+            self._secrets((*path, "secret_file"), raw.secret_file, self._from_file)
+        )
+        self._check_secrets(path, type_, secrets)
+        retry = RetryPolicy(
+            base_ms=max(1, round(raw.retry.first_delay * 1000)),
+            cap_ms=round(raw.retry.longest_delay * 1000),
+            horizon_ms=round(raw.retry.horizon * 1000),
+            max_attempts=raw.retry.max_attempts,
+        )
+        return ReceiverConfig(
+            name=name,
+            type=type_,
+            url=self._url(path, type_, raw),
+            secrets=secrets,
+            timeout_s=raw.timeout,
+            max_in_flight=raw.max_in_flight or _MAX_IN_FLIGHT.get(type_, 1),
+            allow_private=self._allow_private((*path, "allow_private"), raw.allow_private),
+            retry=retry,
+        )
+
+    def _url(self, path: tuple[str, ...], type_: ReceiverType, raw: _Receiver) -> Secret | None:
+        given = [key for key in ("url", "url_env", "url_file") if getattr(raw, key) is not None]
+        if type_ is ReceiverType.CONSOLE:
+            if given:
+                self.problems.add((*path, given[0]), "the console has no URL")
+            return None
+        if len(given) != 1:
+            self.problems.add(path, f"needs exactly one of url, url_env, url_file; has {len(given)}")
+            return None
+        key = given[0]
+        read = {"url": lambda _, value: value, "url_env": self._from_env, "url_file": self._from_file}[key]
+        value = read((*path, key), getattr(raw, key))
+        if value is None:
+            return None
+        try:
+            parts = urlsplit(value)
+            usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+        except ValueError:
+            usable = False
+        if not usable:
+            self.problems.add((*path, key), "is not an http or https URL")
+        return Secret(value)
+
+    def _secrets(self, path: tuple[str, ...], names: list[str], read: Any) -> Iterator[Secret]:
+        for name in names:
+            if (value := read(path, name)) is not None:
+                yield Secret(value)
+
+    def _check_secrets(self, path: tuple[str, ...], type_: ReceiverType, secrets: tuple[Secret, ...]) -> None:
+        if type_ in (ReceiverType.CONSOLE, ReceiverType.WECOM) and secrets:
+            self.problems.add(path, f"{type_.value} does not sign; remove its secret")
+        elif type_ is not ReceiverType.WEBHOOK and len(secrets) > 1:
+            self.problems.add(path, "only a webhook can sign with more than one secret")
+        elif type_ is ReceiverType.WEBHOOK and not all(map(_is_webhook_key, secrets)):
+            self.problems.add(path, "a webhook secret is whsec_ and the base64 of 24 to 64 bytes")
+
+    def _from_env(self, path: tuple[str, ...], name: str) -> str | None:
+        value = self.env.get(name, "").strip()
+        if not value:
+            self.problems.add(path, f"environment variable {name} is not set")
+        return value or None
+
+    def _from_file(self, path: tuple[str, ...], name: str) -> str | None:
+        try:
+            value = (self.folder / name).read_text("utf-8").strip()
+        except (OSError, UnicodeDecodeError) as error:
+            self.problems.add(path, f"cannot read {name}: {type(error).__name__}")
+            return None
+        if not value:
+            self.problems.add(path, f"{name} is empty")
+        return value or None
+
+    def _allow_private(self, path: tuple[str, ...], entries: list[str]) -> AllowPrivate:
+        hosts, networks = set(), []
+        for entry in entries:
+            try:
+                networks.append(ipaddress.ip_network(entry))
+            except ValueError:
+                hosts.add(entry.lower().rstrip("."))
+                if "/" in entry or not entry:
+                    self.problems.add(path, f"{entry!r} is neither a host nor a network such as 10.0.0.0/8")
+        everything = _ANY_ADDRESS in hosts
+        return AllowPrivate(everything, frozenset(hosts - {_ANY_ADDRESS}), tuple(networks))
+
+
+def _is_webhook_key(secret: Secret) -> bool:
+    try:
+        key = base64.b64decode(secret.reveal().removeprefix("whsec_") + "==")
+    except (binascii.Error, ValueError):
+        return False
+    return len(key) in _WEBHOOK_KEY_BYTES
+
+
+def _route(problems: _Problems, index: int, raw: _Route, receivers: Mapping[str, object]) -> Route:
+    path = ("routes", index)
+    _check_names(problems, (*path, "receivers"), raw.receivers, receivers)
+    for value in raw.match.get("severity", ()):
+        if value not in tuple(Severity):
+            problems.add((*path, "match", "severity"), f"{value!r} is no severity" + _hint(value, Severity))
+    for value in raw.match.get("audience", ()):
+        if not is_audience(value) and not value.endswith("*"):
+            problems.add((*path, "match", "audience"), f"{value!r} is no audience" + _hint(value, Audience))
+    return Route({key: tuple(values) for key, values in raw.match.items()}, tuple(raw.receivers), raw.go_on)
+
+
+def _check_names(
+    problems: _Problems, path: Sequence[str | int], names: Sequence[str], receivers: Mapping[str, object]
+) -> None:
+    for name in names:
+        if name not in receivers:
+            problems.add(path, f"there is no receiver {name!r}" + _hint(name, receivers))
+
+
+def _zone(problems: _Problems, offset: str) -> timezone:
+    match = _OFFSET.fullmatch(offset)
+    if match is None or int(match[2]) > 14 or int(match[3]) > 59:
+        problems.add(("utc_offset",), "expected an offset such as +08:00")
+        return DEFAULT_ZONE
+    minutes = int(match[2]) * 60 + int(match[3])
+    return timezone(timedelta(minutes=minutes if match[1] == "+" else -minutes))
+
+
+def _faults(error: ValidationError) -> Iterator[tuple[list[str | int], str]]:
+    """What pydantic found, in our words where its own would not help, never with the value."""
+    for fault in error.errors(include_url=False, include_input=False, include_context=False):
+        path = [
+            part for part in fault["loc"] if part not in ("bool", "function-before[_listed(), list[str]]")
+        ]
+        if fault["type"] == "extra_forbidden":
+            yield path, "unknown key" + _hint(str(path[-1]), _known_keys(path))
+        else:
+            yield path, fault["msg"].removeprefix("Value error, ")
+
+
+def _known_keys(path: Sequence[str | int]) -> list[str]:
+    if path[-2:-1] == ["retry"]:
+        section: type[_Section] = _Retry
+    else:
+        section = _SECTIONS[str(path[0]) if len(path) > 1 else ""]
+    return [info.alias or name for name, info in section.model_fields.items()]
+
+
+def _hint(word: str, known: Any) -> str:
+    close = difflib.get_close_matches(word, [str(item) for item in known], n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
