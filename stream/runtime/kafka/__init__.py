@@ -1,0 +1,1 @@
+"""The Kafka runtime: Faust workers that read record batches, scaled by partitions."""

@@ -1,0 +1,167 @@
+"""Fixtures and options of all tests.
+
+Tests marked `kafka`, `prometheus` or `browser` need more than Python. Where that is missing they are
+skipped, and the summary says so loudly; what `YANSHAO_REQUIRE=kafka,prometheus,browser` names must be
+there, or they fail.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import shutil
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from kafka.admin import KafkaAdminClient
+
+from stream.runtime.broker import BrokerError, LocalBroker, fetch_jars, find_java
+from stream.testing import ManualClock, cache_home
+
+JARS = cache_home(os.environ) / "kafka"
+
+# One machine must give the same verdict twice; `long` is for looking for what is not yet known.
+settings.register_profile(
+    "ci", derandomize=True, deadline=None, max_examples=100, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.register_profile(
+    "long", deadline=None, max_examples=3000, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci"))
+
+
+def _missing_kafka() -> str | None:
+    try:
+        find_java()
+        fetch_jars(JARS)
+    except BrokerError as error:
+        return str(error)
+    return None
+
+
+def _missing_command(*alternatives: str) -> Callable[[], str | None]:
+    def missing() -> str | None:
+        return None if any(map(shutil.which, alternatives)) else f"{' or '.join(alternatives)} not found"
+
+    return missing
+
+
+NEEDS: dict[str, Callable[[], str | None]] = {
+    "kafka": _missing_kafka,
+    "prometheus": _missing_command("promtool"),
+    "browser": _missing_command("chromium", "chromium-browser", "google-chrome"),
+}
+"""A mark, and what says why its need is not met."""
+
+LOUD = "NOT TESTED HERE"
+MISSING = pytest.StashKey[dict[str, str | None]]()
+BROKER_DIR = pytest.StashKey[Path]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--chaos",
+        choices=("short", "long"),
+        default="short",
+        help="how long the tests marked `chaos` go on killing processes (default: short)",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "browser: needs a browser that can run without a screen")
+    config.stash[MISSING] = {}
+    from_controller: str | None = getattr(config, "workerinput", {}).get("broker_dir")
+    # Short and outside pytest's own folder: that one is kept for three runs, and a broker's data is large.
+    path = from_controller or tempfile.mkdtemp(prefix="yanshao-kafka-")
+    config.stash[BROKER_DIR] = Path(path)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a process of pytest-xdist where the one broker of all of them lives."""
+    node.workerinput["broker_dir"] = str(node.config.stash[BROKER_DIR])
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End the shared broker once, in the process that outlives all others."""
+    if not hasattr(config, "workerinput") and BROKER_DIR in config.stash:
+        LocalBroker(JARS, config.stash[BROKER_DIR]).stop()
+        shutil.rmtree(config.stash[BROKER_DIR], ignore_errors=True)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    required = os.environ.get("YANSHAO_REQUIRE", "").split(",")
+    found = item.config.stash[MISSING]
+    for need, missing in NEEDS.items():
+        if item.get_closest_marker(need) is None:
+            continue
+        if need not in found:
+            found[need] = missing()
+        reason = found[need]
+        if reason is not None and need in required:
+            pytest.fail(f"YANSHAO_REQUIRE names {need}: {reason}", pytrace=False)
+        if reason is not None:
+            pytest.skip(f"{LOUD}: {need}: {reason}")
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    skipped = Counter(
+        report.longrepr[2].split(f"{LOUD}: ", 1)[1]
+        for report in terminalreporter.getreports("skipped")
+        if isinstance(report.longrepr, tuple) and LOUD in report.longrepr[2]
+    )
+    for reason, count in sorted(skipped.items()):
+        terminalreporter.write_line(f"{LOUD}: {count} test(s): {reason}", yellow=True, bold=True)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    """A clock that moves only when told to."""
+    return ManualClock()
+
+
+@pytest.fixture(scope="session")
+def chaos_is_long(request: pytest.FixtureRequest) -> bool:
+    """Was `--chaos=long` given?"""
+    return bool(request.config.getoption("--chaos") == "long")
+
+
+@pytest.fixture(scope="session")
+def kafka(request: pytest.FixtureRequest) -> str:
+    """The address `host:port` of the one broker of this run, shared by all its processes.
+
+    A test that stops or kills a broker takes `own_broker`.
+    """
+    return LocalBroker(JARS, request.config.stash[BROKER_DIR]).start()
+
+
+@pytest.fixture(scope="session")
+def kafka_admin(kafka: str) -> Iterator[KafkaAdminClient]:
+    """An admin client of the shared broker."""
+    with KafkaAdminClient(bootstrap_servers=kafka) as admin:
+        yield admin
+
+
+@pytest.fixture(scope="session")
+def _prefixes(request: pytest.FixtureRequest) -> Iterator[str]:
+    worker = getattr(request.config, "workerinput", {}).get("workerid", "main")
+    return (f"{worker}-{number}." for number in itertools.count())
+
+
+@pytest.fixture
+def topic_prefix(_prefixes: Iterator[str]) -> str:
+    """What this test puts before the names of its topics and groups, so that no other test meets them."""
+    return next(_prefixes)
+
+
+@pytest.fixture
+def own_broker(tmp_path: Path) -> Iterator[LocalBroker]:
+    """A broker of this test alone, not yet started; the test may kill it."""
+    broker = LocalBroker(JARS, tmp_path / "broker")
+    yield broker
+    broker.kill()
