@@ -270,22 +270,51 @@ AnyEvent = (
 )
 
 
-class Timer(Struct, frozen=True, array_like=True):
-    """A due clock's record in ``qa.timers``: it only brings the moment forward (see ``engine``)."""
+class Timer(Struct, frozen=True, kw_only=True, tag_field="type", tag="timer"):
+    """A due clock's record in ``qa.timers``: it only brings the moment forward (see ``engine``).
+
+    ``due`` is epoch milliseconds; on the wire it is RFC 3339.
+    """
 
     conversation_id: str
     clock_id: str
     due: int
 
 
-class Received(Struct, frozen=True):
-    """An event with its business time settled.
+class Acknowledge(Struct, frozen=True, kw_only=True, tag_field="type", tag="alert.acknowledge"):
+    """Somebody takes care of an alert: a record of ``qa.control``. One acknowledgement serves all."""
 
-    ``t`` is milliseconds UTC. ``flags`` says what was mended on the way in: ``clock_skew`` (the
-    sender's clock ran ahead and ``t`` was clamped), ``bad_unicode`` (half a surrogate pair became
-    U+FFFD).
-    """
+    conversation_id: Id
+    alert_id: Id
+    at: Instant
+    by: Label | None = None
+    note: Note | None = None
+
+
+class Snooze(Struct, frozen=True, kw_only=True, tag_field="type", tag="alert.snooze"):
+    """An alert is not to be repeated or escalated before ``until``: a record of ``qa.control``."""
+
+    conversation_id: Id
+    alert_id: Id
+    at: Instant
+    until: Instant
+    by: Label | None = None
+
+
+AnyControl = Acknowledge | Snooze
+
+
+class Flag(StrEnum):
+    """What was noticed or mended on the way in; the event is used all the same."""
+
+    CLOCK_SKEW = "clock_skew"  # the sender's clock ran ahead and ``t`` was clamped to receipt
+    BAD_UNICODE = "bad_unicode"  # half a surrogate pair became U+FFFD
+    OLD = "old"  # more than a week behind receipt: an old file sent as if live, or seconds for milliseconds
+
+
+class Received(Struct, frozen=True):
+    """An event with its business time settled: ``t`` is milliseconds UTC."""
 
     event: AnyEvent
     t: int
-    flags: tuple[str, ...] = ()
+    flags: tuple[Flag, ...] = ()
