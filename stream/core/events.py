@@ -20,8 +20,17 @@ Id = Annotated[str, Meta(min_length=1, max_length=256)]
 Label = Annotated[str, Meta(max_length=256)]
 # A department, reason or comment a person typed.
 Note = Annotated[str, Meta(max_length=4096)]
-# RFC 3339 with an offset, or epoch milliseconds. The bound is 9999-12-31, datetime's own.
-Instant = Annotated[datetime, Meta(tz=True)] | Annotated[int, Meta(ge=0, le=253_402_300_799_999)]
+# The end of 2099, UTC. Beyond it lie only mistakes (microseconds sent for milliseconds), and a clock
+# or a time zone's offset may be added to any time that is let in without leaving datetime's range.
+LAST_MS = 4_102_444_799_999
+# RFC 3339 with an offset, or epoch milliseconds from 1970 on.
+Instant = Annotated[datetime, Meta(tz=True)] | Annotated[int, Meta(ge=0, le=LAST_MS)]
+
+# For records we make ourselves: epoch milliseconds in the process, RFC 3339 on the wire. ``extra``
+# tells ``stream.wire``, the schema tells the reader.
+At = Annotated[
+    int, Meta(extra_json_schema={"type": "string", "format": "date-time"}, extra={"on_wire": "rfc3339"})
+]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
@@ -79,7 +88,7 @@ class Presence(StrEnum):
     LEFT = "left"
 
 
-class Sender(Struct, frozen=True):
+class Sender(Struct, frozen=True, omit_defaults=True):
     """Who wrote a message, and how."""
 
     role: Role
@@ -89,21 +98,21 @@ class Sender(Struct, frozen=True):
     level: Level | None = None
 
 
-class Content(Struct, frozen=True):
+class Content(Struct, frozen=True, omit_defaults=True):
     """What a message carries; ``text`` is empty for pictures and files."""
 
     kind: ContentKind = ContentKind.TEXT
     text: str = ""
 
 
-class Customer(Struct, frozen=True):
+class Customer(Struct, frozen=True, omit_defaults=True):
     """The customer's id and tier, as the chat system knows them."""
 
     id: Label | None = None
     tier: Label | None = None
 
 
-class Event(Struct, frozen=True, kw_only=True, tag_field="type"):
+class Event(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type"):
     """What every event may carry. An attribute once given holds for the rest of the conversation."""
 
     shop_id: Label | None = None
@@ -273,12 +282,12 @@ AnyEvent = (
 class Timer(Struct, frozen=True, kw_only=True, tag_field="type", tag="timer"):
     """A due clock's record in ``qa.timers``: it only brings the moment forward (see ``engine``).
 
-    ``due`` is epoch milliseconds; on the wire it is RFC 3339.
+    A JSON object, not a packed tuple: whoever looks into the topic at night can read it.
     """
 
     conversation_id: str
     clock_id: str
-    due: int
+    due: At
 
 
 class Acknowledge(Struct, frozen=True, kw_only=True, tag_field="type", tag="alert.acknowledge"):

@@ -1,6 +1,7 @@
 """Wire contract, version 1: the records that go out (alerts are in ``alerts.model``).
 
-Inside the process times are integer milliseconds UTC; ``stream.wire`` writes them as RFC 3339.
+Inside the process times (``At``) are integer milliseconds UTC; ``stream.wire`` writes them as
+RFC 3339, and floats to four decimals. Types here are the single source of the published schemas.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 from enum import StrEnum
 
 from msgspec import Struct, field
+
+from stream.core.events import At
 
 
 class Severity(StrEnum):
@@ -73,7 +76,7 @@ class Finding(Struct, frozen=True, kw_only=True, omit_defaults=False):
     issue_id: str | None = None
     message_id: str | None = None
     subject: Subject
-    at: int
+    at: At
     spans: tuple[tuple[int, int], ...] = ()
     evidence: str = ""
     score: float | None = None
@@ -127,9 +130,9 @@ class ClockOutcome(Struct, frozen=True, kw_only=True):
     kind: str
     leg: str
     state: str
-    started_at: int
-    due: int
-    stopped_at: int | None
+    started_at: At
+    due: At
+    stopped_at: At | None
     seconds: float | None
 
 
@@ -144,8 +147,8 @@ class Summary(Struct, frozen=True, kw_only=True):
     agent: str | None
     customer_id: str | None
     tier: str | None
-    opened_at: int
-    closed_at: int
+    opened_at: At
+    closed_at: At
     inferred: bool
     category: str | None
     category_source: str | None
@@ -170,7 +173,7 @@ class Contact(Struct, frozen=True, kw_only=True):
     revision: int
     shop_id: str | None
     category: str | None
-    opened_at: int
-    closed_at: int | None
+    opened_at: At
+    closed_at: At | None
     outcome: Outcome | None
     rating: float | None

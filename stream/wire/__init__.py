@@ -5,7 +5,9 @@ events line by line; ``mapping`` (imported by name: it brings YAML and JMESPath 
 payloads into events.
 """
 
+from alerts.wire import DEFAULT_ZONE, rfc3339
 from stream.wire.errors import InvalidMessage, Reason
+from stream.wire.files import open_lines, read_events
 from stream.wire.inbound import (
     MAX_BYTES,
     MAX_DEPTH,
@@ -15,8 +17,18 @@ from stream.wire.inbound import (
     conversation_id,
     decode,
 )
+from stream.wire.outbound import (
+    encode,
+    encode_alert,
+    encode_control,
+    encode_event,
+    read,
+    read_alert,
+    read_control,
+)
 
 __all__ = [
+    "DEFAULT_ZONE",
     "MAX_BYTES",
     "MAX_DEPTH",
     "MAX_SKEW_MS",
@@ -26,4 +38,14 @@ __all__ = [
     "Unchecked",
     "conversation_id",
     "decode",
+    "encode",
+    "encode_alert",
+    "encode_control",
+    "encode_event",
+    "open_lines",
+    "read",
+    "read_alert",
+    "read_control",
+    "read_events",
+    "rfc3339",
 ]

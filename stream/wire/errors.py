@@ -15,7 +15,7 @@ class Reason(StrEnum):
     WRONG_TYPE = "wrong_type"  # a field, or the record itself, of another JSON type than the contract's
     MISSING_FIELD = "missing_field"  # a required field is not there
     BAD_VALUE = "bad_value"  # right type, value not allowed: unknown role, empty or over-long id
-    BAD_TIME = "bad_time"  # no RFC 3339 time with an offset, or outside 1970 to 9999
+    BAD_TIME = "bad_time"  # no RFC 3339 time with an offset, or outside 1970 to 2099
     UNKNOWN_TYPE = "unknown_type"  # an event type this version does not have
     KEY_MISMATCH = "key_mismatch"  # the Kafka key is absent or is not the conversation's id
     NOT_MAPPED = "not_mapped"  # a foreign payload from which the mapping could not make an event

@@ -16,7 +16,7 @@ from typing import Final
 
 import msgspec
 
-from stream.core.events import AnyEvent, Flag, Message, Received, Tick, millis
+from stream.core.events import LAST_MS, AnyEvent, Flag, Message, Received, Tick, millis
 from stream.wire.errors import InvalidMessage, Reason
 
 MAX_BYTES: Final = 64 * 1024
@@ -33,7 +33,6 @@ MAX_AGE_MS: Final = 7 * 24 * 60 * 60 * 1000
 """Older than this at receipt is flagged. A week covers a long outage's backlog; what lies behind it
 is an old file sent as if live, or epoch seconds sent for milliseconds (January 1970)."""
 
-_LAST_MS: Final = 253_402_300_799_999  # 9999-12-31T23:59:59.999Z, the bound of ``events.Instant``
 _BOM: Final = b"\xef\xbb\xbf"
 
 _MESSAGE: Final = msgspec.json.Decoder(Message)
@@ -75,11 +74,11 @@ def decode(raw: bytes, *, received_at: int | None, key: bytes | Unchecked | None
     if key is not UNCHECKED:
         _check_key(event, key)
     t = millis(event.at)
+    if not 0 <= t <= LAST_MS:
+        raise InvalidMessage(Reason.BAD_TIME, "time outside 1970 to 2099")
     if received_at is not None and not received_at - MAX_AGE_MS <= t <= received_at + MAX_SKEW_MS:
         flag = Flag.OLD if t < received_at else Flag.CLOCK_SKEW
         return Received(event, min(t, received_at), (*flags, flag))
-    if not 0 <= t <= _LAST_MS:
-        raise InvalidMessage(Reason.BAD_TIME, "time outside 1970 to 9999")
     return Received(event, t, flags)
 
 

@@ -1,0 +1,225 @@
+"""Records to bytes and back: what we tell the world, and what our own topics carry.
+
+The same record always gives the same bytes: fields stand in the order of their type, keys of
+mappings are sorted, times are RFC 3339 with milliseconds in the zone asked for, floats have four
+decimals (no score is known better than that, and one more bit of noise must not change a file).
+
+How each field is written follows from its annotation alone. The plan of a type is drawn up once, at
+import, so that writing a finding is one copy and one pass of msgspec.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime, tzinfo
+from types import NoneType, UnionType
+from typing import Annotated, Any, Final, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from alerts.model import Alert
+from alerts.wire import DEFAULT_ZONE, alert_document, alert_from_document, rfc3339
+from stream.core.events import AnyControl, AnyEvent, At, Timer, millis
+from stream.core.outputs import Contact, Finding, Score, Summary
+from stream.wire.errors import InvalidMessage, Reason
+from stream.wire.inbound import explain
+
+DECIMALS: Final = 4
+"""Scores come from a linear model on short texts; the fourth decimal is already beyond its knowledge."""
+
+Record = Finding | Score | Summary | Contact | Timer
+T = TypeVar("T", Finding, Score, Summary, Contact, Timer)
+
+_Write = Callable[[Any, tzinfo], Any]
+_Read = Callable[[Any], Any]
+
+_ENCODER: Final = msgspec.json.Encoder(order="deterministic")
+_CONTROL: Final = msgspec.json.Decoder(AnyControl)
+
+
+def encode(record: Record, zone: tzinfo = DEFAULT_ZONE) -> bytes:
+    """Return a record as one JSON object, without a newline; the same record, the same bytes."""
+    return _ENCODER.encode(_PLANS[type(record)].write(record, zone))
+
+
+def read(kind: type[T], raw: bytes) -> T:
+    """Return the record that ``encode`` wrote. Unknown fields are ignored.
+
+    Raises:
+        InvalidMessage: ``raw`` is no JSON, or not such a record.
+    """
+    document = _load(raw)
+    try:
+        return msgspec.convert(_PLANS[kind].read(document), kind)
+    except msgspec.ValidationError as error:
+        raise explain(error) from None
+    except ValueError:
+        raise InvalidMessage(Reason.BAD_TIME, "a time that is no RFC 3339 with an offset") from None
+
+
+def encode_alert(alert: Alert, zone: tzinfo = DEFAULT_ZONE) -> bytes:
+    """Return an alert as one JSON object, without a newline; the same alert, the same bytes."""
+    document = alert_document(alert, zone)
+    document["labels"] = dict(sorted(document["labels"].items()))
+    return msgspec.json.encode(document)
+
+
+def read_alert(raw: bytes) -> Alert:
+    """Return the alert that ``encode_alert`` wrote. Unknown fields are ignored.
+
+    Raises:
+        InvalidMessage: ``raw`` is no JSON, or no alert.
+    """
+    document = _load(raw)
+    try:
+        return alert_from_document(document)
+    except msgspec.ValidationError as error:
+        raise explain(error) from None
+    except (ValueError, TypeError):
+        raise InvalidMessage(Reason.BAD_TIME, "a time that is no RFC 3339 with an offset") from None
+
+
+def encode_event(event: AnyEvent) -> bytes:
+    """Return an event as one record of ``chat.messages``: what it does not say is left out."""
+    return _ENCODER.encode(event)
+
+
+def encode_control(control: AnyControl) -> bytes:
+    """Return a command about one conversation as one record of ``qa.control``."""
+    return _ENCODER.encode(control)
+
+
+def read_control(raw: bytes) -> AnyControl:
+    """Return the command in one record of ``qa.control``.
+
+    Raises:
+        InvalidMessage: ``raw`` is no JSON, or no command of this version.
+    """
+    try:
+        control: AnyControl = _CONTROL.decode(raw)
+    except msgspec.ValidationError as error:
+        raise explain(error) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _unreadable(error) from None
+    return control
+
+
+def _load(raw: bytes) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(raw, type=dict[str, Any])
+    except msgspec.ValidationError as error:
+        raise explain(error) from None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise _unreadable(error) from None
+
+
+def _unreadable(error: Exception) -> InvalidMessage:
+    if isinstance(error, UnicodeDecodeError):
+        return InvalidMessage(Reason.NOT_UTF8, "bytes that are no UTF-8")
+    return InvalidMessage(Reason.NOT_JSON, str(error))
+
+
+# Plans.
+
+
+class _Plan:
+    """How the fields of one struct are written and read, where that is not msgspec's own way."""
+
+    def __init__(self, kind: type[msgspec.Struct]) -> None:
+        hints = get_type_hints(kind, include_extras=True)
+        pairs = {name: _ways(hints[name]) for name in kind.__struct_fields__}
+        self._writes = tuple((name, pair[0]) for name, pair in pairs.items() if pair)
+        self._reads = tuple((name, pair[1]) for name, pair in pairs.items() if pair)
+
+    def write(self, record: msgspec.Struct, zone: tzinfo) -> msgspec.Struct:
+        """Return a copy whose values are as they stand on the wire."""
+        # Structs do not check values against annotations, which lets a text stand for a time.
+        return msgspec.structs.replace(
+            record, **{name: way(getattr(record, name), zone) for name, way in self._writes}
+        )
+
+    def read(self, document: Any) -> Any:
+        """Return the document with its values as the struct holds them."""
+        if not isinstance(document, Mapping):
+            return document  # msgspec.convert says what is wrong with it
+        return {
+            **document,
+            **{name: way(document[name]) for name, way in self._reads if name in document},
+        }
+
+
+def _ways(hint: Any) -> tuple[_Write, _Read] | None:
+    """Return how to write and read a value of an annotation, None where msgspec's way will do."""
+    if hint == At:
+        return rfc3339, _to_millis
+    if hint is float:
+        return _to_decimals, _as_is
+    origin, args = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        return _ways(args[0])
+    if origin in (Union, UnionType):
+        return _optional([arg for arg in args if arg is not NoneType])
+    if origin in (tuple, list):
+        return _many(args[0])
+    if origin is dict:
+        return _mapping(args[1])
+    if isinstance(hint, type) and issubclass(hint, msgspec.Struct):
+        plan = _Plan(hint)
+        return plan.write, plan.read
+    return None
+
+
+def _optional(choices: list[Any]) -> tuple[_Write, _Read] | None:
+    ways = _ways(choices[0]) if len(choices) == 1 else None
+    if ways is None:
+        return None
+    write, read_ = ways
+    return (
+        lambda value, zone: None if value is None else write(value, zone),
+        lambda value: None if value is None else read_(value),
+    )
+
+
+def _many(item: Any) -> tuple[_Write, _Read] | None:
+    ways = _ways(item)
+    if ways is None:
+        return None
+    write, read_ = ways
+    return (
+        lambda values, zone: [write(value, zone) for value in values],
+        lambda values: [read_(value) for value in values] if isinstance(values, list) else values,
+    )
+
+
+def _mapping(item: Any) -> tuple[_Write, _Read] | None:
+    ways = _ways(item)
+    if ways is None:
+        return None
+    write, read_ = ways
+    return (
+        lambda values, zone: {name: write(value, zone) for name, value in values.items()},
+        lambda values: (
+            {name: read_(value) for name, value in values.items()} if isinstance(values, dict) else values
+        ),
+    )
+
+
+def _to_millis(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    moment = msgspec.convert(value, datetime)
+    if moment.tzinfo is None:
+        raise ValueError("a time needs an offset")
+    return millis(moment)
+
+
+def _to_decimals(value: float, _zone: tzinfo) -> float:
+    # float(): a whole number held as int must not look different. + 0.0: -0.0 is written 0.0.
+    return round(float(value), DECIMALS) + 0.0
+
+
+def _as_is(value: Any) -> Any:
+    return value
+
+
+_PLANS: Final[dict[type, _Plan]] = {kind: _Plan(kind) for kind in (Finding, Score, Summary, Contact, Timer)}
