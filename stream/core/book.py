@@ -1,0 +1,73 @@
+"""The rule book: everything the packs say, validated, compiled and immutable.
+
+A worker holds one book and swaps the reference when a new one has been validated whole. What needs
+native code or a scorer (the automaton) is built from ``terms`` at the edge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from stream.core.category import CategoryTable
+from stream.core.lexicon import Term
+from stream.core.outputs import Severity
+from stream.core.rules import RuleTable
+
+
+class ClockKind(StrEnum):
+    """What a clock times."""
+
+    FIRST_RESPONSE = "first_response"
+    NEXT_RESPONSE = "next_response"
+
+
+@dataclass(frozen=True, slots=True)
+class ClockPolicy:
+    """One clock: how long, whom to tell, what counts as an answer.
+
+    ``severities``, ``audiences`` and ``why`` are by ``warn`` and ``breach``. ``warn_ms`` count from
+    the start, ascending, below ``target_ms``; an answer at ``target_ms`` is in time. ``counts`` are
+    sender modes. ``match`` narrows the policy as a rule's scope does; all must hold.
+    """
+
+    id: str
+    clock: ClockKind
+    pack_version: str
+    target_ms: int
+    warn_ms: tuple[int, ...]
+    severities: Mapping[str, Severity]
+    audiences: Mapping[str, tuple[str, ...]]
+    counts: frozenset[str]
+    why: Mapping[str, str]
+    advice: str = ""
+    match: tuple[tuple[str, frozenset[str]], ...] = ()
+    path: str = ""
+    line: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PackInfo:
+    """Which pack, at which version, with which content."""
+
+    id: str
+    version: int
+    hash: str
+    title: str = ""
+    path: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RuleBook:
+    """All knowledge of one moment; ``version`` is a short hash of what the packs contain."""
+
+    version: str = "empty"
+    packs: tuple[PackInfo, ...] = ()
+    terms: tuple[Term, ...] = ()
+    rules: RuleTable = field(default_factory=RuleTable)
+    clocks: tuple[ClockPolicy, ...] = ()
+    categories: CategoryTable = field(default_factory=CategoryTable)
+
+
+EMPTY_BOOK = RuleBook()

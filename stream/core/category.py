@@ -1,0 +1,51 @@
+"""Which category a conversation belongs to, by the terms of a customer's message."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from stream.core.annotation import Annotation
+
+
+@dataclass(frozen=True, slots=True)
+class Category:
+    """One issue category; ``lists`` are the qualified term lists that speak for it, 1 is first."""
+
+    id: str
+    title: str
+    lists: frozenset[str]
+    priority: int = 100
+
+
+class CategoryTable:
+    """All categories of a book; immutable."""
+
+    __slots__ = ("_by_id", "_by_list", "_order")
+
+    def __init__(self, categories: Iterable[Category] = ()) -> None:
+        self._order = tuple(sorted(categories, key=lambda category: (category.priority, category.id)))
+        self._by_id = {category.id: category for category in self._order}
+        self._by_list: dict[str, int] = {}
+        for place, category in enumerate(self._order):
+            for name in category.lists:
+                self._by_list.setdefault(name, place)
+
+    def __len__(self) -> int:
+        return len(self._order)
+
+    def get(self, category_id: str) -> Category | None:
+        """Return a category by its id."""
+        return self._by_id.get(category_id)
+
+    def classify(self, annotation: Annotation) -> str | None:
+        """Return the id of the first category by priority one of whose terms is said, not denied.
+
+        ``None`` where no term of any category occurs. An event's own category wins over this.
+        """
+        places = [
+            place
+            for hit in annotation.hits
+            if not hit.negated and (place := self._by_list.get(hit.terms)) is not None
+        ]
+        return self._order[min(places)].id if places else None

@@ -1,0 +1,59 @@
+"""The rule language: conditions as data, evaluated message by message.
+
+``Rule`` and ``RuleTable`` are made by ``stream.packs``; the engine calls ``on_message``,
+``on_due`` and ``on_close`` with the conversation's memory. Operators are in ``operators``.
+"""
+
+from __future__ import annotations
+
+from stream.core.rules.evaluate import (
+    NOTHING,
+    Memory,
+    Outcome,
+    forget_changed,
+    on_close,
+    on_due,
+    on_message,
+)
+from stream.core.rules.model import (
+    Arm,
+    Counts,
+    Disarm,
+    Fire,
+    Firing,
+    Moment,
+    Role,
+    Rule,
+    RuleHit,
+    RuleMemory,
+    Status,
+    View,
+    Waiting,
+)
+from stream.core.rules.table import RuleTable
+from stream.core.rules.why import render_why
+
+__all__ = [
+    "NOTHING",
+    "Arm",
+    "Counts",
+    "Disarm",
+    "Fire",
+    "Firing",
+    "Memory",
+    "Moment",
+    "Outcome",
+    "Role",
+    "Rule",
+    "RuleHit",
+    "RuleMemory",
+    "RuleTable",
+    "Status",
+    "View",
+    "Waiting",
+    "forget_changed",
+    "on_close",
+    "on_due",
+    "on_message",
+    "render_why",
+]

@@ -1,0 +1,200 @@
+"""Decides rules: at a message, when a waiting rule comes due, at close.
+
+The caller owns ``memory`` (the conversation's rule memories by rule id) and the functions here
+update it in place; everything else is pure. The same calls on the same memory give the same result
+whatever process makes them, and memory may be written out and read back between any two calls.
+
+A rule fires at a message that brings something its condition asks for, not at every message while
+the condition goes on holding; one that only asks for absence is decided at every message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from stream.core.annotation import EMPTY, Annotation, Hit
+from stream.core.rules.logic import combine
+from stream.core.rules.model import (
+    Arm,
+    Condition,
+    Counts,
+    Disarm,
+    Firing,
+    Found,
+    Look,
+    Moment,
+    OperatorState,
+    Rule,
+    RuleHit,
+    RuleMemory,
+    View,
+    Waiting,
+)
+from stream.core.rules.table import RuleTable, covers
+
+Memory = dict[str, RuleMemory]
+Scope = Mapping[str, str | None]
+
+# So many spellings of a waiting rule are kept for its sentence; a sentence holds no more.
+_TERMS_KEPT = 4
+
+
+class Outcome(NamedTuple):
+    """What a message came to. A rule is disarmed before it is armed anew."""
+
+    hits: tuple[RuleHit, ...] = ()
+    arms: tuple[Arm, ...] = ()
+    disarms: tuple[Disarm, ...] = ()
+
+
+NOTHING = Outcome()
+
+
+def on_message(table: RuleTable, memory: Memory, view: View) -> Outcome:
+    """Return what the rules make of one message; ``memory`` is updated."""
+    candidates = table.candidates(view.role, view.annotation)
+    if not candidates:
+        return NOTHING
+    hits_by_list = _by_list(view.annotation)
+    hits: list[RuleHit] = []
+    arms: list[Arm] = []
+    disarms: list[Disarm] = []
+    for rule in candidates:
+        if rule.scope and not _in_scope(rule, view.scope):
+            continue
+        kept = memory.get(rule.id)
+        own = RuleMemory(rule.hash) if kept is None or kept.hash != rule.hash else kept
+        if own.waiting is not None and _answered(rule, own, view, hits_by_list):
+            own.waiting = None
+            own.unless_states = []
+            disarms.append(Disarm(rule.id))
+        if covers(rule.role, view.role):
+            _look(rule, own, view, hits_by_list, hits, arms)
+        _keep(memory, rule, own)
+    return Outcome(tuple(hits), tuple(arms), tuple(disarms))
+
+
+def on_close(table: RuleTable, memory: Memory, scope: Scope, t: int, counts: Counts) -> list[RuleHit]:
+    """Return the rules that the whole conversation fulfils.
+
+    A rule about a role that never wrote a message does not fire: nobody failed to say goodbye who
+    was not there.
+    """
+    hits = []
+    for rule in table.closing:
+        ordinal = counts.of(rule.role)
+        if not ordinal or not _in_scope(rule, scope):
+            continue
+        kept = memory.get(rule.id)
+        own = RuleMemory(rule.hash) if kept is None or kept.hash != rule.hash else kept
+        found = _decide(rule.when, own.states, Look(ordinal, EMPTY, {}))
+        if found is not None and _may_fire(rule, own, t):
+            hits.append(_fire(rule, own, t, found))
+        _keep(memory, rule, own)
+    return hits
+
+
+def on_due(table: RuleTable, memory: Memory, rule_id: str, t: int) -> RuleHit | None:
+    """Return the hit of a waiting rule whose clock came due by ``t``, dated at its due time.
+
+    ``None`` where it is not waiting, not due, or no longer the same rule.
+    """
+    rule = table.get(rule_id)
+    own = memory.get(rule_id)
+    if rule is None or own is None or own.hash != rule.hash:
+        return None
+    waiting = own.waiting
+    if waiting is None or waiting.due > t:
+        return None
+    own.waiting = None
+    own.unless_states = []
+    found = Found(terms=tuple(waiting.terms), count=waiting.count, score=waiting.score)
+    return _fire(rule, own, waiting.due, found)
+
+
+def forget_changed(table: RuleTable, memory: Memory) -> list[Disarm]:
+    """Drop the memories of rules that are gone or changed; return the clocks they had running."""
+    stale = [
+        rule_id
+        for rule_id, own in memory.items()
+        if (rule := table.get(rule_id)) is None or rule.hash != own.hash
+    ]
+    return [Disarm(rule_id) for rule_id in stale if memory.pop(rule_id).waiting is not None]
+
+
+def _look(
+    rule: Rule,
+    own: RuleMemory,
+    view: View,
+    hits_by_list: Mapping[str, list[Hit]],
+    hits: list[RuleHit],
+    arms: list[Arm],
+) -> None:
+    """Let ``when`` see the message; fire, or begin to wait."""
+    if rule.fire.firing is Firing.ONCE and own.fired:
+        return
+    found = _decide(rule.when, own.states, Look(view.counts.of(rule.role), view.annotation, hits_by_list))
+    if found is None or rule.on is Moment.CLOSE or (rule.when.needs_fresh and not found.fresh):
+        return
+    if not _may_fire(rule, own, view.t):
+        return
+    if rule.unless is None:
+        hits.append(_fire(rule, own, view.t, found))
+    elif own.waiting is None:
+        # The first one counts: who has been waiting goes on waiting from then.
+        own.waiting = Waiting(
+            view.t + rule.wait_ms, view.t, found.count, found.score, list(found.terms[:_TERMS_KEPT])
+        )
+        arms.append(Arm(rule.id, own.waiting.due))
+
+
+def _answered(rule: Rule, own: RuleMemory, view: View, hits_by_list: Mapping[str, list[Hit]]) -> bool:
+    """Return whether ``unless`` holds of what came since the rule began to wait."""
+    assert rule.unless is not None
+    if not covers(rule.unless_role, view.role):
+        return False
+    look = Look(view.counts.of(rule.unless_role), view.annotation, hits_by_list)
+    found = _decide(rule.unless, own.unless_states, look)
+    return found is not None and (found.fresh or not rule.unless.needs_fresh)
+
+
+def _decide(condition: Condition, states: list[OperatorState], look: Look) -> Found | None:
+    """Step every operator and combine; ``states`` becomes what they remember (empty for nothing)."""
+    before = states or [()] * len(condition.leaves)
+    stepped = [
+        leaf.step(leaf.args, state, look) for leaf, state in zip(condition.leaves, before, strict=True)
+    ]
+    after = [state for state, _ in stepped]
+    states[:] = after if any(after) else []
+    return combine(condition.logic, [found for _, found in stepped])
+
+
+def _may_fire(rule: Rule, own: RuleMemory, t: int) -> bool:
+    if not own.fired or rule.fire.firing is Firing.EVERY:
+        return True
+    return rule.fire.firing is Firing.COOLDOWN and t - own.last_at >= rule.fire.cooldown_ms
+
+
+def _fire(rule: Rule, own: RuleMemory, at: int, found: Found) -> RuleHit:
+    own.fired += 1
+    own.last_at = at
+    return RuleHit(rule, at, own.fired, found.spans, found.terms, found.count, found.score)
+
+
+def _keep(memory: Memory, rule: Rule, own: RuleMemory) -> None:
+    if own.fired or own.waiting is not None or own.states:
+        memory[rule.id] = own
+    else:
+        memory.pop(rule.id, None)
+
+
+def _in_scope(rule: Rule, scope: Scope) -> bool:
+    return all(scope.get(key) in values for key, values in rule.scope)
+
+
+def _by_list(annotation: Annotation) -> Mapping[str, list[Hit]]:
+    grouped: dict[str, list[Hit]] = {}
+    for hit in annotation.hits:
+        grouped.setdefault(hit.terms, []).append(hit)
+    return grouped

@@ -1,0 +1,90 @@
+"""``regex``: RE2 finds it in the normalised text of one message, and ``not_regex`` does not.
+
+Expressions ignore case and run in time linear in the text: a customer cannot stall a worker. The
+state is the ordinal of the last message in which it held.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import re2
+
+from stream.core.rules.context import Context
+from stream.core.rules.model import WHOLE_CONVERSATION, Found, Look, OperatorState, Trigger
+from stream.core.rules.reading import fields, text
+from stream.core.rules.source import Fields, Node
+
+# Longer than any expression a person maintains; RE2's own limit is on the compiled size.
+LONGEST = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class Args:
+    """``expression`` is the text of ``compiled``; ``unless`` must not match the same message."""
+
+    expression: str
+    compiled: Any
+    unless: Any
+    window: int
+
+
+def options() -> Any:
+    """Return how all expressions are compiled."""
+    chosen = re2.Options()
+    chosen.case_sensitive = False
+    chosen.log_errors = False  # it would write to standard error; the loader reports them
+    return chosen
+
+
+def parse(node: Node, context: Context) -> Args | None:
+    """Read an expression, or ``{regex, not_regex}``."""
+    unless = None
+    if isinstance(node, Fields):
+        entries = fields(context.report, node, "regex", ("regex",), ("not_regex",))
+        if entries is None:
+            return None
+        node = entries["regex"]
+        if "not_regex" in entries:
+            unless = _compiled(entries["not_regex"], context, "not_regex")
+            if unless is None:
+                return None
+    compiled = _compiled(node, context, "regex")
+    if compiled is None:
+        return None
+    return Args(compiled.pattern, compiled, unless, context.window)
+
+
+def step(args: Args, state: OperatorState, look: Look) -> tuple[OperatorState, Found | None]:
+    """Look at one message; see the module."""
+    annotation = look.annotation
+    match = args.compiled.search(annotation.normalised) if annotation.normalised else None
+    if match is not None and (args.unless is None or args.unless.search(annotation.normalised) is None):
+        span = annotation.original_span(*match.span())
+        return (() if args.window == 1 else (look.ordinal,)), Found(True, (span,), (), 1)
+    if state and (args.window == WHOLE_CONVERSATION or state[0] > look.ordinal - args.window):
+        return state, Found(count=1)
+    return (), None
+
+
+def trigger(args: Args) -> Trigger:
+    """Messages that the expression matches."""
+    return Trigger(expressions=frozenset({args.expression}))
+
+
+def _compiled(node: Node, context: Context, what: str) -> Any:
+    expression = text(context.report, node, what, LONGEST)
+    if expression is None:
+        return None
+    try:
+        compiled = re2.compile(expression, options())
+    except re2.error as error:
+        reason = error.args[0]
+        told = reason.decode("utf-8", "replace") if isinstance(reason, bytes) else str(reason)
+        context.report.error(node, f"{what}: {told}")
+        return None
+    if compiled.search("") is not None:
+        context.report.error(node, f"{what}: matches the empty text, so it would match every message")
+        return None
+    return compiled
