@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from stream.core.category import CategoryTable
 from stream.core.lexicon import Term
+from stream.core.limits import DEFAULT_LIMITS, Limits
 from stream.core.outputs import Severity
 from stream.core.rules import RuleTable
 
@@ -27,7 +28,7 @@ class ClockKind(StrEnum):
 class ClockPolicy:
     """One clock: how long, whom to tell, what counts as an answer.
 
-    ``severities``, ``audiences`` and ``why`` are by ``warn`` and ``breach``. ``warn_ms`` count from
+    ``severity``, ``audience`` and ``why`` are by ``warn`` and ``breach``. ``warn_ms`` count from
     the start, ascending, below ``target_ms``; an answer at ``target_ms`` is in time. ``counts`` are
     sender modes. ``match`` narrows the policy as a rule's scope does; all must hold.
     """
@@ -37,8 +38,8 @@ class ClockPolicy:
     pack_version: str
     target_ms: int
     warn_ms: tuple[int, ...]
-    severities: Mapping[str, Severity]
-    audiences: Mapping[str, tuple[str, ...]]
+    severity: Mapping[str, Severity]
+    audience: Mapping[str, tuple[str, ...]]
     counts: frozenset[str]
     why: Mapping[str, str]
     advice: str = ""
@@ -60,7 +61,10 @@ class PackInfo:
 
 @dataclass(frozen=True, slots=True)
 class RuleBook:
-    """All knowledge of one moment; ``version`` is a short hash of what the packs contain."""
+    """All knowledge of one moment; ``version`` is a short hash of what the packs contain.
+
+    ``clocks`` stand in the order in which they are tried.
+    """
 
     version: str = "empty"
     packs: tuple[PackInfo, ...] = ()
@@ -68,6 +72,18 @@ class RuleBook:
     rules: RuleTable = field(default_factory=RuleTable)
     clocks: tuple[ClockPolicy, ...] = ()
     categories: CategoryTable = field(default_factory=CategoryTable)
+    limits: Limits = DEFAULT_LIMITS
+
+    def clock_policy(self, clock: str, attributes: Mapping[str, str | None]) -> ClockPolicy | None:
+        """Return the policy for a clock: of those that match, the one that asks for most, then by id."""
+        for policy in self.clocks:
+            if policy.clock == clock and all(attributes.get(key) in known for key, known in policy.match):
+                return policy
+        return None
+
+    def clock_policy_by_id(self, policy_id: str) -> ClockPolicy | None:
+        """Return a policy by its id."""
+        return next((policy for policy in self.clocks if policy.id == policy_id), None)
 
 
 EMPTY_BOOK = RuleBook()

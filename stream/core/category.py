@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from stream.core.annotation import Annotation
+from stream.core.annotation import Hit
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,14 +38,12 @@ class CategoryTable:
         """Return a category by its id."""
         return self._by_id.get(category_id)
 
-    def classify(self, annotation: Annotation) -> str | None:
+    def match(self, hits: Iterable[Hit]) -> str | None:
         """Return the id of the first category by priority one of whose terms is said, not denied.
 
         ``None`` where no term of any category occurs. An event's own category wins over this.
         """
         places = [
-            place
-            for hit in annotation.hits
-            if not hit.negated and (place := self._by_list.get(hit.terms)) is not None
+            place for hit in hits if not hit.negated and (place := self._by_list.get(hit.terms)) is not None
         ]
         return self._order[min(places)].id if places else None

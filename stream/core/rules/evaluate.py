@@ -69,8 +69,14 @@ def on_message(table: RuleTable, memory: Memory, view: View) -> Outcome:
             own.waiting = None
             own.unless_states = []
             disarms.append(Disarm(rule.id))
-        if covers(rule.role, view.role):
-            _look(rule, own, view, hits_by_list, hits, arms)
+        found = _held(rule, own, view, hits_by_list) if covers(rule.role, view.role) else None
+        if found is not None and rule.unless is None:
+            hits.append(_fire(rule, own, view.t, found))
+        elif found is not None and own.waiting is None:
+            # The first one counts: who has been waiting goes on waiting from then.
+            terms = list(found.terms[:_TERMS_KEPT])
+            own.waiting = Waiting(view.t + rule.wait_ms, view.t, found.count, found.score, terms)
+            arms.append(Arm(rule.id, own.waiting.due))
         _keep(memory, rule, own)
     return Outcome(tuple(hits), tuple(arms), tuple(disarms))
 
@@ -113,6 +119,13 @@ def on_due(table: RuleTable, memory: Memory, rule_id: str, t: int) -> RuleHit | 
     return _fire(rule, own, waiting.due, found)
 
 
+def forget_firing(memory: Memory, rule_id: str) -> None:
+    """Take back a rule's last firing: what it concluded proved wrong, and it may conclude it again."""
+    own = memory.get(rule_id)
+    if own is not None and own.fired:
+        own.fired -= 1
+
+
 def forget_changed(table: RuleTable, memory: Memory) -> list[Disarm]:
     """Drop the memories of rules that are gone or changed; return the clocks they had running."""
     stale = [
@@ -123,30 +136,15 @@ def forget_changed(table: RuleTable, memory: Memory) -> list[Disarm]:
     return [Disarm(rule_id) for rule_id in stale if memory.pop(rule_id).waiting is not None]
 
 
-def _look(
-    rule: Rule,
-    own: RuleMemory,
-    view: View,
-    hits_by_list: Mapping[str, list[Hit]],
-    hits: list[RuleHit],
-    arms: list[Arm],
-) -> None:
-    """Let ``when`` see the message; fire, or begin to wait."""
+def _held(rule: Rule, own: RuleMemory, view: View, hits_by_list: Mapping[str, list[Hit]]) -> Found | None:
+    """Let ``when`` see the message; return what holds, where the rule may act on it."""
     if rule.fire.firing is Firing.ONCE and own.fired:
-        return
-    found = _decide(rule.when, own.states, Look(view.counts.of(rule.role), view.annotation, hits_by_list))
+        return None
+    look = Look(view.counts.of(rule.role), view.annotation, hits_by_list)
+    found = _decide(rule.when, own.states, look)
     if found is None or rule.on is Moment.CLOSE or (rule.when.needs_fresh and not found.fresh):
-        return
-    if not _may_fire(rule, own, view.t):
-        return
-    if rule.unless is None:
-        hits.append(_fire(rule, own, view.t, found))
-    elif own.waiting is None:
-        # The first one counts: who has been waiting goes on waiting from then.
-        own.waiting = Waiting(
-            view.t + rule.wait_ms, view.t, found.count, found.score, list(found.terms[:_TERMS_KEPT])
-        )
-        arms.append(Arm(rule.id, own.waiting.due))
+        return None
+    return found if _may_fire(rule, own, view.t) else None
 
 
 def _answered(rule: Rule, own: RuleMemory, view: View, hits_by_list: Mapping[str, list[Hit]]) -> bool:
