@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import asyncio
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,3 +36,20 @@ def cache_home(environment: Mapping[str, str]) -> Path:
     base = environment.get("XDG_CACHE_HOME", "")
     # The specification tells to ignore a relative path.
     return (Path(base) if Path(base).is_absolute() else Path.home() / ".cache") / "yanshao"
+
+
+PATIENCE = 60.0
+"""Seconds until waiting is given up: what takes two on an idle machine may take thirty beside other tests."""
+
+
+async def eventually(condition: Callable[[], bool], what: str, *, patience: float = PATIENCE) -> None:
+    """Return as soon as the condition holds, looking twenty times a second.
+
+    For what another thread or process does; what depends on time alone takes a ManualClock.
+    Raises AssertionError that names `what` where it does not hold within `patience` seconds.
+    """
+    for _ in range(int(patience / 0.05)):
+        if condition():
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError(f"waited {patience:g} s in vain for {what}")
