@@ -1,0 +1,107 @@
+"""What can be learnt of a text alone, for many texts at once.
+
+Annotations are a function of the text: neither its neighbours in the batch nor what was seen before
+changes one. Batches exist because scoring is cheaper together, the cache because agents send the same
+templates all day.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from stream.core import emotion
+from stream.core.annotation import Annotation, Hit
+from stream.core.lexicon import Lexicon, Match
+from stream.core.privacy import find_personal
+from stream.core.scores import Scorer
+from stream.core.text import Normaliser, Offsets, original_span
+
+CACHE_SIZE: Final = 20_000
+"""Annotations kept: a shop's templates and the customers' formulas, some 20 MiB at the very most."""
+
+MAX_CACHED_TEXT: Final = 200
+"""Characters; longer texts are seldom sent twice."""
+
+_Key = tuple[str, bool]
+
+
+class Annotator:
+    """Annotates texts; the same text gives the same annotation, always.
+
+    ``cache_size`` bounds the annotations kept (least recently used go first), 0 keeps none. Not
+    thread-safe; holds texts in memory and nowhere else.
+    """
+
+    __slots__ = ("_cache", "_cache_size", "_lexicon", "_normalise", "_scorer")
+
+    def __init__(
+        self, lexicon: Lexicon, scorer: Scorer, normaliser: Normaliser, cache_size: int = CACHE_SIZE
+    ) -> None:
+        self._lexicon = lexicon
+        self._scorer = scorer
+        self._normalise = normaliser.normalise
+        self._cache_size = cache_size
+        self._cache: OrderedDict[_Key, Annotation] = OrderedDict()
+
+    def annotate(self, texts: Sequence[str], wants_scores: Sequence[bool] | None = None) -> list[Annotation]:
+        """Return one annotation a text, in order.
+
+        ``wants_scores`` says of each text whether it is to be scored (customers' texts are; all, where
+        it is not given); ``Annotation.scores`` of the others is ``None``.
+        """
+        keys: Iterable[_Key]
+        keys = (
+            [(text, True) for text in texts]
+            if wants_scores is None
+            else zip(texts, wants_scores, strict=True)
+        )
+        results: list[Annotation | None] = []
+        missing: dict[_Key, list[int]] = {}
+        cache = self._cache
+        for place, key in enumerate(keys):
+            known = cache.get(key)
+            if known is None:
+                missing.setdefault(key, []).append(place)
+            else:
+                cache.move_to_end(key)
+            results.append(known)
+        if missing:
+            for (key, places), annotation in zip(missing.items(), self._work_out(list(missing)), strict=True):
+                for place in places:
+                    results[place] = annotation
+                self._keep(key, annotation)
+        return results  # type: ignore[return-value]  # every gap was filled from `missing`
+
+    def annotate_one(self, text: str, *, wants_scores: bool = True) -> Annotation:
+        """Return the annotation of one text."""
+        return self.annotate((text,), (wants_scores,))[0]
+
+    def _keep(self, key: _Key, annotation: Annotation) -> None:
+        if self._cache_size and len(key[0]) <= MAX_CACHED_TEXT:
+            self._cache[key] = annotation
+            if len(self._cache) > self._cache_size:
+                self._cache.popitem(last=False)
+
+    def _work_out(self, keys: Sequence[_Key]) -> list[Annotation]:
+        found = []
+        for text, _ in keys:
+            normalised, offsets = self._normalise(text)
+            matches = self._lexicon.find(normalised)
+            hits = tuple(_hit(normalised, offsets, match) for match in matches) if matches else ()
+            found.append((text, normalised, offsets, hits, find_personal(text)))
+        wanted = [place for place, (_, wants) in enumerate(keys) if wants]
+        scores = self._scorer.score(
+            [found[place][1] for place in wanted], [found[place][3] for place in wanted]
+        )
+        scored = dict(zip(wanted, scores, strict=True))
+        return [Annotation(*parts, scored.get(place)) for place, parts in enumerate(found)]
+
+
+def _hit(text: str, offsets: Offsets | None, match: Match) -> Hit:
+    """Return the match as a hit in the original text, with what its surroundings make of it."""
+    term = match.term
+    reading = emotion.read(text, match.start, match.end, negatable=term.negatable)
+    start, end = original_span(offsets, match.start, match.end)
+    return Hit(term.terms, term.text, start, end, reading.negated, round(reading.degree * term.degree, 4))

@@ -1,0 +1,228 @@
+"""All term lists in one automaton: one pass over a text finds every term of every pack.
+
+Aho-Corasick runs in native code over the normalised text and reports overlapping matches. Only these
+matches, which most messages do not have, are then examined one by one: allow-list, edges of Latin and
+digit terms, word boundary. Of what is left the longest wins within one list; different lists do not
+hide one another's terms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+import ahocorasick_rs
+
+Segmenter = Callable[[str], Iterable[str]]
+"""Cuts a text into words which, joined, are the text again."""
+
+MAX_MATCHES_PER_TERM: Final = 16
+"""How often one term is reported of one text. Rules count to single digits; a message that repeats a
+term ten thousand times must not stall a worker, nor hide another term that stands behind."""
+
+MAX_SEGMENTED: Final = 256
+"""Texts up to this many characters are cut into words whole: all that people type by hand."""
+
+WINDOW: Final = 32
+"""In longer texts only so many characters on either side of a match are cut into words."""
+
+MAX_WINDOWS: Final = 64
+"""How many such windows one text may cost (about 50 µs each); matches beyond it are not reported."""
+
+
+class Boundary(StrEnum):
+    """What must stand at the edges of a match."""
+
+    ANY = "any"
+    WORD = "word"
+
+
+@dataclass(frozen=True, slots=True)
+class Term:
+    """One term of one list, as a pack states it.
+
+    ``terms`` is the qualified name of its list (``emotion.anger.anger``), ``text`` the spelling that is
+    reported, ``variants`` other spellings of the same. A match inside an occurrence of one of the
+    ``not_in`` phrases does not count. ``degree`` is how strong the term is by itself (1.0 plain).
+    ``negatable`` is false where a negation before it does not deny it.
+    """
+
+    terms: str
+    text: str
+    variants: tuple[str, ...] = ()
+    boundary: Boundary = Boundary.ANY
+    not_in: tuple[str, ...] = ()
+    degree: float = 1.0
+    negatable: bool = True
+    pack: str = ""
+
+
+class Match(NamedTuple):
+    """A term found: half-open character offsets into the normalised text."""
+
+    term: Term
+    start: int
+    end: int
+
+
+class _Entry(NamedTuple):
+    """A term as one of its spellings stands for it."""
+
+    term: Term
+    allowed: tuple[
+        tuple[str, int], ...
+    ]  # a phrase of the allow-list, and how far into it the spelling stands
+    number: int  # of the term, for the cap on matches
+
+
+class _Spelling(NamedTuple):
+    """A pattern of the automaton and the terms it stands for."""
+
+    edges: tuple[str, str]  # kind of character that must not stand before and after: "a", "0" or ""
+    entries: tuple[_Entry, ...]
+
+
+class Lexicon:
+    """Finds terms in normalised texts.
+
+    ``normalise`` folds spellings and allow-list phrases as the texts are folded. ``segment`` is needed
+    only where a term asks for a word boundary: without it ``ValueError`` is raised for such a term.
+    """
+
+    __slots__ = ("_automaton", "_segment", "_spellings", "lists")
+
+    def __init__(
+        self, terms: Iterable[Term], normalise: Callable[[str], str], segment: Segmenter | None = None
+    ) -> None:
+        by_spelling: dict[str, list[_Entry]] = {}
+        lists: set[str] = set()
+        for number, term in enumerate(terms):
+            if term.boundary is Boundary.WORD and segment is None:
+                raise ValueError(f"term list {term.terms} asks for word boundaries and there is no segmenter")
+            lists.add(term.terms)
+            phrases = [phrase for phrase in map(normalise, term.not_in) if phrase]
+            for spelling in dict.fromkeys(map(normalise, (term.text, *term.variants))):
+                if spelling:
+                    entry = _Entry(term, _places(spelling, phrases), number)
+                    by_spelling.setdefault(spelling, []).append(entry)
+        self.lists: frozenset[str] = frozenset(lists)
+        self._spellings = [
+            _Spelling((_kind(spelling[0]), _kind(spelling[-1])), tuple(entries))
+            for spelling, entries in by_spelling.items()
+        ]
+        self._automaton = ahocorasick_rs.AhoCorasick(by_spelling) if by_spelling else None
+        self._segment = segment
+
+    def find(self, text: str) -> list[Match]:
+        """Return the terms found in a normalised text, by start, then end, then list.
+
+        Linear in ``len(text)``. Raises nothing for a text that came from the normaliser (a lone surrogate
+        would raise ``UnicodeEncodeError``).
+        """
+        if self._automaton is None:
+            return []
+        found = self._automaton.find_matches_as_indexes(text, overlapping=True)
+        if not found:
+            return []
+        return self._examine(text, found)
+
+    def _examine(self, text: str, found: Sequence[tuple[int, int, int]]) -> list[Match]:
+        words = _Words(text, self._segment)
+        counts: dict[int, int] = {}
+        by_list: dict[str, list[Match]] = {}
+        for index, start, end in found:
+            spelling = self._spellings[index]
+            if _cuts_a_word(text, start, end, spelling.edges):
+                continue
+            for term, allowed, number in spelling.entries:
+                count = counts.get(number, 0)
+                if count >= MAX_MATCHES_PER_TERM or any(
+                    start >= shift and text.startswith(phrase, start - shift) for phrase, shift in allowed
+                ):
+                    continue
+                if term.boundary is Boundary.WORD and not words.hold(start, end):
+                    continue
+                counts[number] = count + 1
+                by_list.setdefault(term.terms, []).append(Match(term, start, end))
+        matches = [match for group in by_list.values() for match in _longest(group)]
+        matches.sort(key=lambda match: (match.start, match.end, match.term.terms))
+        return matches
+
+
+class _Words:
+    """Word boundaries of one text, cut only when asked for."""
+
+    __slots__ = ("_left", "_segment", "_text", "_whole")
+
+    def __init__(self, text: str, segment: Segmenter | None) -> None:
+        self._text = text
+        self._segment = segment
+        self._whole: frozenset[int] | None = None
+        self._left = MAX_WINDOWS
+
+    def hold(self, start: int, end: int) -> bool:
+        """Whether ``[start, end)`` begins and ends where words do."""
+        if len(self._text) <= MAX_SEGMENTED:
+            if self._whole is None:
+                self._whole = self._cuts(self._text)
+            return start in self._whole and end in self._whole
+        if self._left == 0:
+            return False
+        self._left -= 1
+        first = max(0, start - WINDOW)
+        cuts = self._cuts(self._text[first : end + WINDOW])
+        return start - first in cuts and end - first in cuts
+
+    def _cuts(self, text: str) -> frozenset[int]:
+        cuts = {0}
+        place = 0
+        for word in self._segment(text) if self._segment else ():
+            place += len(word)
+            cuts.add(place)
+        return frozenset(cuts)
+
+
+def _longest(matches: list[Match]) -> list[Match]:
+    """Return those matches of one list that no longer one, nor an earlier one as long, overlaps."""
+    if len(matches) == 1:
+        return matches
+    kept: list[Match] = []
+    taken: set[int] = set()
+    for match in sorted(matches, key=lambda match: (match.start - match.end, match.start)):
+        # A kept match is at least as long as this one: where they overlap it covers one of the two ends.
+        if match.start not in taken and match.end - 1 not in taken:
+            taken.update(range(match.start, match.end))
+            kept.append(match)
+    return kept
+
+
+def _places(spelling: str, phrases: Iterable[str]) -> tuple[tuple[str, int], ...]:
+    """Return every place at which the spelling stands inside one of the phrases."""
+    return tuple(
+        (phrase, shift)
+        for phrase in phrases
+        for shift in range(len(phrase) - len(spelling) + 1)
+        if phrase.startswith(spelling, shift)
+    )
+
+
+def _kind(char: str) -> str:
+    if char.isascii():
+        if char.isalpha():
+            return "a"
+        if char.isdigit():
+            return "0"
+    return ""
+
+
+def _cuts_a_word(text: str, start: int, end: int, edges: tuple[str, str]) -> bool:
+    """Whether a Latin or digit term is only part of a word or number: av in have, 110 in 2110.
+
+    A letter beside a digit is an edge: people write vx12345.
+    """
+    before, after = edges
+    return bool(before and start and _kind(text[start - 1]) == before) or bool(
+        after and end < len(text) and _kind(text[end]) == after
+    )

@@ -1,0 +1,178 @@
+"""One spelling for what reads the same, with the way back to the original characters.
+
+Folding goes character by character: width and compatibility forms (NFKC), case, Latin diacritics,
+traditional to simplified; format characters, variation selectors and combining marks go away. It does
+not look at neighbours, so it is idempotent and linear, and every normalised character comes from
+exactly one original character. Afterwards a run of one character is cut to three.
+
+Most messages hold nothing to fold. They cost two searches in C and come back as they are; a text where
+every character folds to exactly one other costs one ``str.translate`` more and still needs no map.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+Offsets = tuple[int, ...]
+
+MAX_RUN: Final = 3
+"""啊啊啊啊啊啊 and 啊啊啊 say the same. Three, not one: 滚滚滚 and 哈哈 are words of their own."""
+
+MAX_EXPANSION: Final = 4
+"""Longest folding of one character (㍿ is 株式会社); the few longer ones stay, so that a hostile message
+cannot grow eighteenfold."""
+
+MAX_ROUNDS: Final = 4
+"""Foldings feed one another (Ⓐ → A → a; a fullwidth sharp s → ß → ss); two rounds settle all of Unicode."""
+
+MAX_MEMO: Final = 20_000
+"""Foldings kept in memory, started afresh when full: all that a language uses, not all of Unicode."""
+
+REPLACEMENT: Final = "\ufffd"
+"""Stands for lone surrogates, which neither automaton nor RE2 accepts."""
+
+_DROPPED: Final = frozenset({"Mn", "Me", "Cf"})
+"""Combining and enclosing marks, format characters (zero-width, direction, soft hyphen)."""
+
+_USUAL: Final = ((0x20, 0x7F), (0x2010, 0x2027), (0x3000, 0x3020), (0x4E00, 0xA000), (0xFF01, 0xFF5F))
+"""What Chinese messages are written with: ASCII, dashes and quotes, CJK punctuation, ideographs,
+full-width forms. Only these take the short ways; anything else is looked at one by one."""
+
+_RUN: Final = re.compile(rf"([^0-9])\1{{{MAX_RUN}}}")
+_RUNS: Final = re.compile(rf"([^0-9])\1{{{MAX_RUN},}}")
+"""Digits are left alone: 10000 is not 1000."""
+
+
+class _Foldings(dict[int, str]):
+    """Code point → what it folds to, worked out when first asked for."""
+
+    __slots__ = ("_simplified",)
+
+    def __init__(self, simplified: Mapping[str, str]) -> None:
+        super().__init__()
+        self._simplified = simplified
+
+    def __missing__(self, code: int) -> str:
+        if len(self) >= MAX_MEMO:
+            self.clear()
+        folded = self[code] = self._settle(chr(code))
+        return folded
+
+    def _settle(self, char: str) -> str:
+        folded = self._once(char)
+        if folded == char:
+            return char
+        for _ in range(MAX_ROUNDS):
+            further = "".join(map(self._once, folded))
+            if len(further) > MAX_EXPANSION:
+                return char
+            if further == folded:
+                return folded
+            folded = further
+        return char
+
+    def _once(self, char: str) -> str:
+        category = unicodedata.category(char)
+        if category in _DROPPED:
+            return ""
+        if category == "Cs":
+            return REPLACEMENT
+        compatible = unicodedata.normalize("NFKC", char).casefold()
+        if compatible == char and category == "Lo":
+            return self._simplified.get(char, char)
+        if not compatible.isascii():
+            # é is dropped to e because e + U+0301 is: two spellings of one thing must agree.
+            bare = unicodedata.normalize("NFKD", compatible)
+            if bare[:1].isascii() and bare[:1].isalpha():
+                return bare
+        return "".join(self._simplified.get(c, c) for c in compatible)
+
+
+class Normaliser:
+    """Folds texts so that one term is found in all its guises.
+
+    ``simplified`` maps traditional characters to simplified ones (OpenCC's table, see
+    ``stream.models``); without it traditional text stays traditional.
+    """
+
+    __slots__ = ("_find_changed", "_find_uneven", "_foldings")
+
+    def __init__(self, simplified: Mapping[str, str] | None = None) -> None:
+        self._foldings = _Foldings(simplified or {})
+        usual = [chr(code) for first, last in _USUAL for code in range(first, last)]
+        even = [c for c in usual if len(self._foldings[ord(c)]) == 1]
+        steady = [c for c in even if self._foldings[ord(c)] == c]
+        self._find_uneven = re.compile(_outside(even)).search
+        self._find_changed = re.compile(_outside(steady)).search
+
+    def normalise(self, raw: str) -> tuple[str, Offsets | None]:
+        """Return the folded text and the map back to ``raw``.
+
+        The map is ``None`` where the characters stand one for one; else it holds, for each normalised
+        character, the index of the original character it came from, and ``len(raw)`` as last entry.
+        ``normalise(normalise(raw)[0])[0]`` changes nothing. Never raises; linear in ``len(raw)``; the
+        result has at most ``MAX_EXPANSION`` times as many characters.
+        """
+        if self._find_changed(raw) is None:
+            text, origins = raw, None
+        elif self._find_uneven(raw) is None:
+            text, origins = raw.translate(self._foldings), None
+        else:
+            text, origins = self._fold_unevenly(raw)
+        if _RUN.search(text) is not None:
+            text, origins = _cut_runs(text, origins)
+        if origins is None or (len(text) == len(raw) and origins == list(range(len(raw)))):
+            return text, None
+        origins.append(len(raw))
+        return text, tuple(origins)
+
+    def text(self, raw: str) -> str:
+        """Return the folded text alone."""
+        return self.normalise(raw)[0]
+
+    def _fold_unevenly(self, raw: str) -> tuple[str, list[int]]:
+        foldings = self._foldings
+        folded = [foldings[ord(char)] for char in raw]
+        return "".join(folded), [index for index, piece in enumerate(folded) for _ in piece]
+
+
+def _cut_runs(text: str, origins: list[int] | None) -> tuple[str, list[int]]:
+    """Cut every run longer than ``MAX_RUN`` to its first characters."""
+    if origins is None:
+        origins = list(range(len(text)))
+    pieces: list[str] = []
+    kept: list[int] = []
+    done = 0
+    for run in _RUNS.finditer(text):
+        stop = run.start() + MAX_RUN
+        pieces.append(text[done:stop])
+        kept.extend(origins[done:stop])
+        done = run.end()
+    pieces.append(text[done:])
+    kept.extend(origins[done:])
+    return "".join(pieces), kept
+
+
+def original_span(offsets: Offsets | None, start: int, end: int) -> tuple[int, int]:
+    """Return the original half-open span of the normalised ``[start, end)``, which must not be empty.
+
+    Ends behind the original character that the last normalised one came from: neither a zero-width
+    character after the span nor half of an expanded character is counted wrongly.
+    """
+    if offsets is None:
+        return start, end
+    return offsets[start], offsets[end - 1] + 1
+
+
+def _outside(chars: Iterable[str]) -> str:
+    """Return a character class of everything but the given characters, in ranges."""
+    ranges: list[list[int]] = []
+    for code in sorted(map(ord, chars)):
+        if ranges and code == ranges[-1][1] + 1:
+            ranges[-1][1] = code
+        else:
+            ranges.append([code, code])
+    return "[^" + "".join(f"\\U{first:08x}-\\U{last:08x}" for first, last in ranges) + "]"
