@@ -29,7 +29,13 @@ NONE = "none"
 # Labels. The figure behind a name is how many values may come beyond those known beforehand.
 TYPE = Label("type", (*(cls.__struct_config__.tag for cls in get_args(AnyEvent)), "timer"))
 SOURCE = Label("source", ("kafka", "http", "file", "stdin"))
-INVALID_REASON = Label("reason", (), 40, "the reasons of `stream.wire`")
+INVALID_REASON = Label(  # the reasons of `stream.wire`; a test compares
+    "reason",
+    (
+        "too_large", "not_json", "not_utf8", "too_deep", "wrong_type", "missing_field", "bad_value", "bad_time",
+        "unknown_type", "key_mismatch", "not_mapped", "internal",
+    ),
+)
 FLAG = Label("flag", ("clock_skew", "bad_unicode"))
 KIND = Label("kind", tuple(FindingKind))
 SEVERITY = Label("severity", tuple(Severity))
