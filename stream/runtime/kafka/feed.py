@@ -169,8 +169,7 @@ def chunks(
     """Yield the records in order, cut where either bound would be passed, each chunk with its bytes."""
     start, size = 0, 0
     for index, record in enumerate(records):
-        # An absent key or value counts -1: two bytes of error are cheaper than two comparisons a record.
-        added = record.serialized_key_size + record.serialized_value_size
+        added = max(record.serialized_key_size, 0) + max(record.serialized_value_size, 0)
         if index > start and (index - start == max_records or size + added > max_bytes):
             yield records[start:index], size
             start, size = index, 0
