@@ -1,0 +1,160 @@
+"""OLA clocks: when a party owes an answer, what comes due, and what an answer settles.
+
+Theory of operation. A clock starts at the moment that makes somebody owe something and carries
+its *moments*: warning points and, last, the target. Time never runs by itself: before an event
+at ``t`` is applied, every moment with ``due < t`` fires in the order of (due, clock id), so an
+answer at ``t == due`` is in time. A fired moment makes a finding; an answer that turns out to be
+in time (a late event, a timer that overtook it) takes the findings of those moments back. What
+happens to a clock is the table below and nothing else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+from typing import NamedTuple
+
+from stream.core.limits import Limits
+from stream.core.state import CLOCK_LIMIT, Clock, ClockState, State
+
+# Clocks that are derived from the conversation itself and leave no record of their own.
+IDLE = "idle"
+FORGET = "forget"
+# A rule that waits (`wait`/`unless`): its clock's policy is the rule's id.
+RULE = "rule"
+# The two that a person's answer settles. Another kind of clock is another row here.
+RESPONSES = frozenset({"first_response", "next_response"})
+
+
+class Happening(StrEnum):
+    """What can happen to a clock."""
+
+    TARGET_PASSED = "target_passed"
+    ANSWERED_IN_TIME = "answered_in_time"
+    ANSWERED_AFTER = "answered_after"
+    STOPPED = "stopped"
+
+
+# A missing entry leaves the clock as it is: an answer to a settled clock changes nothing.
+TRANSITIONS: Mapping[tuple[ClockState, Happening], ClockState] = {
+    (ClockState.RUNNING, Happening.TARGET_PASSED): ClockState.BREACHED,
+    (ClockState.RUNNING, Happening.ANSWERED_IN_TIME): ClockState.ANSWERED,
+    (ClockState.RUNNING, Happening.STOPPED): ClockState.STOPPED,
+    (ClockState.BREACHED, Happening.ANSWERED_IN_TIME): ClockState.ANSWERED,
+    (ClockState.BREACHED, Happening.ANSWERED_AFTER): ClockState.ANSWERED_LATE,
+    (ClockState.BREACHED, Happening.STOPPED): ClockState.MISSED,
+    (ClockState.ANSWERED, Happening.ANSWERED_IN_TIME): ClockState.ANSWERED,
+    (ClockState.ANSWERED_LATE, Happening.ANSWERED_IN_TIME): ClockState.ANSWERED,
+    (ClockState.ANSWERED_LATE, Happening.ANSWERED_AFTER): ClockState.ANSWERED_LATE,
+    (ClockState.STOPPED, Happening.ANSWERED_IN_TIME): ClockState.ANSWERED,
+    (ClockState.MISSED, Happening.ANSWERED_IN_TIME): ClockState.ANSWERED,
+    (ClockState.MISSED, Happening.ANSWERED_AFTER): ClockState.ANSWERED_LATE,
+}
+
+
+class Due(NamedTuple):
+    """A moment that will come: milliseconds UTC, and whose it is. Ordered as it fires."""
+
+    at: int
+    clock_id: str
+
+
+class Fired(NamedTuple):
+    """A moment that came: the clock, which of its moments, and when it was due."""
+
+    clock: Clock
+    moment: int
+    due: int
+
+    @property
+    def is_target(self) -> bool:
+        """Whether this was the target and not a warning point."""
+        return self.moment == len(self.clock.moments) - 1
+
+
+def start(state: State, kind: str, policy: str, at: int, moments: list[int]) -> Clock:
+    """Start a clock at ``at`` with ``moments`` in milliseconds from there, ascending."""
+    state.clock_count += 1
+    clock = Clock(
+        kind=state.intern(kind),
+        number=state.clock_count,
+        policy=state.intern(policy),
+        started_at=at,
+        moments=moments,
+    )
+    state.clocks.append(clock)
+    if len(state.clocks) > CLOCK_LIMIT:
+        _drop_oldest_settled(state)
+    return clock
+
+
+def _drop_oldest_settled(state: State) -> None:
+    for index, clock in enumerate(state.clocks):
+        if clock.state not in (ClockState.RUNNING, ClockState.BREACHED):
+            del state.clocks[index]
+            return
+
+
+def upcoming(state: State, limits: Limits) -> tuple[Due, ...]:
+    """Return what will come due if nothing else happens, earliest first."""
+    dues = [Due(clock.due, state.clock_id(clock)) for clock in state.clocks if clock.due is not None]
+    if state.closed_at is None:
+        dues.append(Due(state.last_at + limits.idle_close_ms, IDLE))
+    else:
+        dues.append(Due(state.closed_at + limits.keep_ms, FORGET))
+    dues.sort()
+    return tuple(dues)
+
+
+def find(state: State, clock_id: str) -> Clock | None:
+    """Return the clock of that id, running or settled, if it is still kept."""
+    for clock in reversed(state.clocks):
+        if state.clock_id(clock) == clock_id:
+            return clock
+    return None
+
+
+def fire(clock: Clock) -> Fired:
+    """Let the clock's next moment come."""
+    moment = clock.fired
+    fired = Fired(clock, moment, clock.started_at + clock.moments[moment])
+    clock.fired += 1
+    if fired.is_target:
+        _move(clock, Happening.TARGET_PASSED)
+    return fired
+
+
+def answer(clock: Clock, at: int) -> tuple[Fired, ...]:
+    """Settle the clock by an answer at ``at``; return the fired moments that this proves wrong.
+
+    An answer that is not earlier than the one already known changes nothing.
+    """
+    if clock.stopped_at is not None and at >= clock.stopped_at:
+        return ()
+    wrong = tuple(
+        Fired(clock, moment, clock.started_at + clock.moments[moment])
+        for moment in range(clock.fired)
+        if clock.started_at + clock.moments[moment] >= at
+    )
+    _move(clock, Happening.ANSWERED_IN_TIME if at <= clock.target_at else Happening.ANSWERED_AFTER)
+    clock.stopped_at = at
+    clock.fired -= len(wrong)
+    return wrong
+
+
+def stop(clock: Clock, at: int) -> None:
+    """End a clock that nobody has to answer any more."""
+    if clock.stopped_at is None:
+        _move(clock, Happening.STOPPED)
+        clock.stopped_at = at
+
+
+def _move(clock: Clock, happening: Happening) -> None:
+    clock.state = TRANSITIONS.get((clock.state, happening), clock.state)
+
+
+def of_kinds(state: State, kinds: frozenset[str]) -> Iterator[Clock]:
+    """Yield the clocks of these kinds, latest first."""
+    for clock in reversed(state.clocks):
+        if state.names[clock.kind] in kinds:
+            yield clock

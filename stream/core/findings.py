@@ -1,0 +1,137 @@
+"""Findings from what rules and clocks say: ids, evidence, the sentence a manager reads."""
+
+from __future__ import annotations
+
+from stream.core.annotation import Annotation
+from stream.core.book import RuleBook
+from stream.core.clocks import Fired
+from stream.core.evidence import excerpt
+from stream.core.ids import stable_id
+from stream.core.outputs import Finding, FindingKind, FindingStatus, Subject
+from stream.core.rules import RuleHit, render_why
+from stream.core.service import current_issue
+from stream.core.state import State
+
+
+def weight(finding: Finding) -> int:
+    """Return what a finding adds to a count: 1, or -1 where it takes an earlier one back."""
+    return -1 if finding.status is FindingStatus.CORRECTED else 1
+
+
+def of_rule(
+    state: State,
+    hit: RuleHit,
+    annotation: Annotation,
+    *,
+    message_id: str | None,
+    clock_id: str | None,
+) -> Finding:
+    """Return the finding of a rule that fired on a message, at its clock, or at close."""
+    rule = hit.rule
+    conversation_id = state.conversation_id
+    if message_id is not None:
+        finding_id = stable_id("rule", conversation_id, rule.id, message_id, 0)
+        evidence = excerpt(annotation, hit.spans)
+    else:
+        # No message: a waiting rule is named by when it was due, a close rule by how often it fired.
+        moment = ("due", hit.at) if clock_id is not None else ("close", hit.ordinal)
+        finding_id = stable_id("rule", conversation_id, rule.id, *moment)
+        evidence = state.last_words
+    return Finding(
+        finding_id=finding_id,
+        kind=rule.kind,
+        rule_id=rule.id,
+        pack_version=rule.pack_version,
+        severity=rule.severity,
+        conversation_id=conversation_id,
+        issue_id=current_issue(state),
+        message_id=message_id,
+        subject=rule.subject,
+        at=hit.at,
+        spans=hit.spans if message_id is not None else (),
+        evidence=evidence,
+        score=hit.score,
+        why=render_why(rule.why, _values(state, evidence, hit=hit)),
+        advice=rule.advice,
+        audiences=rule.audiences,
+        clock_id=clock_id,
+    )
+
+
+def of_clock(book: RuleBook, state: State, fired: Fired, *, corrected: bool = False) -> Finding | None:
+    """Return the finding of a clock's moment, or the correction of it; None without its policy.
+
+    The policy may have left the packs while the clock ran; the finding has then no words to say.
+    A clock of a waiting rule is told by its rule.
+    """
+    clock = fired.clock
+    policy_id = state.names[clock.policy]
+    status = FindingStatus.CORRECTED if corrected else FindingStatus.RAISED
+    rule = book.rules.get(policy_id)
+    clock_id = state.clock_id(clock)
+    if rule is not None:
+        hit = RuleHit(rule, fired.due, 1)
+        finding = of_rule(state, hit, Annotation(""), message_id=None, clock_id=clock_id)
+        return _with_status(finding, status)
+    policy = book.clock_policy_by_id(policy_id)
+    if policy is None:
+        return None
+    stage = "breach" if fired.is_target else "warn"
+    values = _values(state, state.last_words) | {
+        "seconds": str((fired.due - clock.started_at) // 1000),
+        "target": str(clock.moments[-1] // 1000),
+    }
+    return Finding(
+        finding_id=stable_id("clock", state.conversation_id, clock_id, fired.due, fired.moment),
+        status=status,
+        kind=FindingKind.OLA,
+        rule_id=policy_id,
+        pack_version=policy.pack_version,
+        severity=policy.severity[stage],
+        conversation_id=state.conversation_id,
+        issue_id=current_issue(state),
+        subject=Subject.AGENT,
+        at=fired.due,
+        evidence=state.last_words,
+        why=render_why(policy.why[stage], values),
+        advice=policy.advice,
+        audiences=policy.audience[stage],
+        clock_id=clock_id,
+    )
+
+
+def take_back_close(
+    book: RuleBook, state: State, rule_id: str, finding_id: str, t: int
+) -> Finding | None:
+    """Return the correction of what a rule concluded at a close that was not the end."""
+    rule = book.rules.get(rule_id)
+    if rule is None:
+        return None
+    finding = of_rule(state, RuleHit(rule, t, 1), Annotation(""), message_id=None, clock_id=None)
+    return _with_status(finding, FindingStatus.CORRECTED, finding_id)
+
+
+def _with_status(finding: Finding, status: FindingStatus, finding_id: str | None = None) -> Finding:
+    values = {name: getattr(finding, name) for name in finding.__struct_fields__}
+    return Finding(**values | {"status": status, "finding_id": finding_id or finding.finding_id})
+
+
+def _values(state: State, evidence: str, hit: RuleHit | None = None) -> dict[str, str]:
+    """Return what a ``why`` may speak of; names of people come from the chat system."""
+    attributes = state.attributes
+    values = {
+        "evidence": evidence,
+        "agent": attributes.get("agent", "客服"),
+        "customer": attributes.get("customer_id", "客户"),
+        "seconds": "",
+        "target": "",
+        "terms": "",
+        "count": "",
+        "score": "",
+    }
+    if hit is not None:
+        values["terms"] = "、".join(hit.terms)
+        values["count"] = str(hit.count)
+        values["score"] = "" if hit.score is None else f"{hit.score:.2f}"
+        values["seconds"] = str(hit.rule.wait_ms // 1000)
+    return values

@@ -1,0 +1,24 @@
+"""How long a conversation may be silent, and how long it is remembered."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+MINUTE_MS = 60_000
+HOUR_MS = 60 * MINUTE_MS
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Times after which silence itself says something, in milliseconds.
+
+    ``idle_close_ms``: a conversation with no event for so long counts as closed (``inferred``).
+    Thirty minutes: Tmall and JD end a session after 10 to 30 minutes of silence.
+    ``keep_ms``: how long a closed conversation stays in memory for a rating or a late event.
+    """
+
+    idle_close_ms: int = 30 * MINUTE_MS
+    keep_ms: int = 10 * MINUTE_MS
+
+
+DEFAULT_LIMITS = Limits()

@@ -1,0 +1,134 @@
+"""Who owes the next word: turns of the customer, answers of people, the bot stage, issues.
+
+A *turn* opens with the customer's first unanswered message and ends with a person's answer; it
+runs the clock ``first_response`` until a person has answered once in the conversation, and
+``next_response`` from then on. While a bot is in charge nobody owes a person's answer: a turn the
+bot answers ends its clock, and what the customer says next opens none, until the conversation is
+assigned, transferred or answered by a person.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from stream.core import clocks
+from stream.core.book import RuleBook
+from stream.core.clocks import RESPONSES, Fired
+from stream.core.events import (
+    ConversationEvent,
+    IssueAnswered,
+    IssueHandedOff,
+    IssueOpened,
+    IssuePaused,
+    IssueResolved,
+    IssueResumed,
+    Mode,
+    Role,
+    Sender,
+)
+from stream.core.state import TURN_LIMIT, Issue, State, Turn
+
+# Answers of a person for turns and for the summary's figures; a clock's policy may count others.
+PERSONAL = frozenset({Mode.HUMAN, Mode.ASSIST})
+
+
+def customer_said(book: RuleBook, state: State, t: int) -> None:
+    """Open a turn, or go on with the open one."""
+    if state.human_at is not None and t <= state.human_at:
+        return  # came late: a person has answered since
+    turn = state.turns[-1] if state.turns else None
+    if turn is not None and turn.answered_at is None:
+        turn.last_at = max(turn.last_at, t)
+    elif not state.bot_stage:
+        _open_turn(book, state, t)
+
+
+def _open_turn(book: RuleBook, state: State, t: int) -> None:
+    state.turns.append(Turn(t, t))
+    del state.turns[:-TURN_LIMIT]
+    kind = "first_response" if state.human_at is None else "next_response"
+    policy = book.clock_policy(kind, state.attributes)
+    if policy is not None:
+        clocks.start(state, kind, policy.id, t, [*policy.warn_ms, policy.target_ms])
+
+
+def agent_said(book: RuleBook, state: State, sender: Sender, t: int) -> tuple[Fired, ...]:
+    """Let the agent's message answer the turn it falls into; return the told moments it disproves."""
+    if sender.id is not None and (state.human_at is None or t >= state.human_at):
+        state.attributes["agent"] = sender.id
+    if sender.level is not None:
+        state.attributes["agent_level"] = sender.level
+    wrong: tuple[Fired, ...] = ()
+    for clock in clocks.of_kinds(state, RESPONSES):
+        if clock.started_at <= t:
+            policy = book.clock_policy_by_id(state.names[clock.policy])
+            if sender.mode in (policy.counts if policy is not None else PERSONAL):
+                wrong = clocks.answer(clock, t)
+            break
+    if sender.mode in PERSONAL:
+        for turn in reversed(state.turns):
+            if turn.opened_at <= t:
+                if turn.answered_at is None or t < turn.answered_at:
+                    turn.answered_at = t
+                break
+        state.human_at = t if state.human_at is None else max(state.human_at, t)
+        state.bot_stage = False
+    return wrong
+
+
+def bot_said(state: State, t: int) -> None:
+    """Let the bot take charge of what no person has taken yet."""
+    if state.human_at is not None:
+        return
+    state.bot_stage = True
+    if state.turns and state.turns[-1].answered_at is None and state.turns[-1].opened_at <= t:
+        state.turns[-1].answered_at = t
+        for clock in clocks.of_kinds(state, RESPONSES):
+            clocks.stop(clock, t)
+            break
+
+
+def reached_people(book: RuleBook, state: State, t: int) -> None:
+    """End the bot stage; a customer who was talking to the bot now waits for a person, from here."""
+    if not state.bot_stage:
+        return
+    state.bot_stage = False
+    state.count("bot_to_human")
+    if state.last_role in (Role.CUSTOMER, Role.BOT):
+        _open_turn(book, state, t)
+
+
+# What an issue event makes of an issue's status. Pauses keep the leg: it owes again when resumed.
+_STATUS: Mapping[type[ConversationEvent], str] = {
+    IssueOpened: "open",
+    IssueHandedOff: "waiting",
+    IssueAnswered: "answered",
+    IssuePaused: "paused",
+    IssueResumed: "open",
+    IssueResolved: "resolved",
+}
+
+
+def issue_event(state: State, event: ConversationEvent, t: int) -> bool:
+    """Keep what an issue event says; return False where it names an issue nobody opened (it is made)."""
+    issue_id: str = event.issue_id  # type: ignore[attr-defined]  # every type of _STATUS has it
+    issue = next((one for one in state.issues if one.issue_id == issue_id), None)
+    known = issue is not None or isinstance(event, IssueOpened)
+    if issue is None:
+        issue = Issue(issue_id, t, leg_since=t, inferred=not known)
+        state.issues.append(issue)
+    issue.status = _STATUS[type(event)]
+    if isinstance(event, IssueOpened) and event.category is not None:
+        issue.category = event.category
+        state.attributes["category"] = event.category
+        state.category_source = "event"
+    elif isinstance(event, IssueHandedOff):
+        issue.leg, issue.leg_since = event.to or "department", t
+    elif isinstance(event, IssueAnswered):
+        issue.leg, issue.leg_since = "agent", t
+    return known
+
+
+def current_issue(state: State) -> str | None:
+    """Return the id of the issue that was touched last and is not resolved."""
+    return next((one.issue_id for one in reversed(state.issues) if one.status != "resolved"), None)

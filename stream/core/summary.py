@@ -1,0 +1,205 @@
+"""What a conversation came to: figures, course of emotion, scorecard, outcome."""
+
+from __future__ import annotations
+
+from stream.core.annotation import Annotation, Scores
+from stream.core.book import RuleBook
+from stream.core.outputs import (
+    Basis,
+    ClockOutcome,
+    Contact,
+    Finding,
+    Outcome,
+    ScorecardEntry,
+    Summary,
+)
+from stream.core.rules import Rule
+from stream.core.state import ClockState, Points, State
+
+# Term lists whose presence in the customer's latest words says that the matter ended well.
+_PLEASED = ("emotion.gratitude.", "emotion.praise.", "emotion.joy.")
+
+# The whole conversation's dissatisfaction, from the turns' scores. What a customer says last weighs
+# as much as all turns together: on recorded chats the end tells more about a rating than the start.
+_WEIGHTS = {"mean": 0.35, "last": 0.35, "maximum": 0.15, "unanswered": 0.15}
+# Above this the last turn counts as an unhappy end; the scorers' own "rather yes than no".
+_UNHAPPY = 0.7
+_DIGITS = 4
+
+
+def is_pleased(annotation: Annotation) -> bool:
+    """Return whether the text thanks or praises, and does not deny it."""
+    return any(hit.terms.startswith(_PLEASED) and not hit.negated for hit in annotation.hits)
+
+
+def add_scores(state: State, scores: Scores) -> None:
+    """Add one customer turn to the course of the conversation."""
+    sums = state.scores
+    if sums.count == 0:
+        sums.first = scores.dissatisfaction
+    sums.count += 1
+    sums.total = round(sums.total + scores.dissatisfaction, _DIGITS)
+    sums.maximum = max(sums.maximum, scores.dissatisfaction)
+    sums.last = scores.dissatisfaction
+    sums.anger = max(sums.anger, scores.anger)
+    sums.abuse = max(sums.abuse, scores.abuse)
+
+
+def add_points(state: State, rule: Rule, finding: Finding) -> None:
+    """Enter a rule's points in the scorecard."""
+    if rule.points:
+        entry = state.points.setdefault(rule.id, Points(0.0, 0, finding.why))
+        entry.points += rule.points
+        entry.count += 1
+        entry.why = finding.why
+
+
+def take_points(state: State, rule_id: str) -> None:
+    """Take the last entry of a rule out of the scorecard again."""
+    entry = state.points.get(rule_id)
+    if entry is None:
+        return
+    entry.points -= entry.points / entry.count
+    entry.count -= 1
+    if entry.count == 0:
+        del state.points[rule_id]
+
+
+def of(book: RuleBook, state: State) -> Summary:
+    """Return the summary of a closed conversation."""
+    attributes = state.attributes
+    dissatisfaction, basis = _dissatisfaction(state)
+    entries = tuple(
+        ScorecardEntry(rule_id=rule_id, points=entry.points, count=entry.count, why=entry.why)
+        for rule_id, entry in sorted(state.points.items())
+    )
+    return Summary(
+        conversation_id=state.conversation_id,
+        revision=state.revision,
+        shop_id=attributes.get("shop_id"),
+        channel=attributes.get("channel"),
+        group=attributes.get("group"),
+        agent=attributes.get("agent"),
+        customer_id=attributes.get("customer_id"),
+        tier=attributes.get("tier"),
+        opened_at=state.opened_at,
+        closed_at=state.closed_at if state.closed_at is not None else state.last_at,
+        inferred=state.close_inferred,
+        category=attributes.get("category"),
+        category_source=state.category_source,
+        outcome=_outcome(state),
+        rating=state.rating,
+        dissatisfaction=dissatisfaction,
+        dissatisfaction_basis=basis,
+        metrics=_metrics(state),
+        emotion=_emotion(state),
+        findings={
+            name.removeprefix("finding."): count
+            for name, count in sorted(state.counts.items())
+            if name.startswith("finding.")
+        },
+        scorecard_points=round(sum(entry.points for entry in entries), _DIGITS),
+        scorecard=entries,
+        clocks=tuple(_clock_outcome(book, state, index) for index in range(len(state.clocks))),
+        counted={
+            name: count for name, count in sorted(state.counts.items()) if not name.startswith("finding.")
+        },
+    )
+
+
+def contact_of(summary: Summary) -> Contact | None:
+    """Return the record that reopening is judged on; none where the customer is not known."""
+    if summary.customer_id is None:
+        return None
+    return Contact(
+        customer_id=summary.customer_id,
+        conversation_id=summary.conversation_id,
+        revision=summary.revision,
+        shop_id=summary.shop_id,
+        category=summary.category,
+        opened_at=summary.opened_at,
+        closed_at=summary.closed_at,
+        outcome=summary.outcome,
+        rating=summary.rating,
+    )
+
+
+def _unanswered(state: State) -> bool:
+    return bool(state.turns) and state.turns[-1].answered_at is None
+
+
+def _dissatisfaction(state: State) -> tuple[float, tuple[Basis, ...]]:
+    sums = state.scores
+    values = {
+        "mean": sums.total / sums.count if sums.count else 0.0,
+        "last": sums.last,
+        "maximum": sums.maximum,
+        "unanswered": float(_unanswered(state)),
+    }
+    basis = tuple(
+        Basis(name=name, value=round(values[name], _DIGITS), weight=weight)
+        for name, weight in _WEIGHTS.items()
+    )
+    return round(sum(values[name] * weight for name, weight in _WEIGHTS.items()), _DIGITS), basis
+
+
+def _outcome(state: State) -> Outcome:
+    if _unanswered(state):
+        return Outcome.ABANDONED if state.human_at is None else Outcome.UNRESOLVED
+    if state.issues:
+        solved = all(issue.status == "resolved" for issue in state.issues)
+        return Outcome.RESOLVED if solved else Outcome.UNRESOLVED
+    if state.pleased:
+        return Outcome.RESOLVED
+    if state.scores.count and state.scores.last >= _UNHAPPY:
+        return Outcome.UNRESOLVED
+    return Outcome.UNKNOWN
+
+
+def _metrics(state: State) -> dict[str, float | None]:
+    waits = [
+        (turn.answered_at - turn.opened_at) / 1000 for turn in state.turns if turn.answered_at is not None
+    ]
+    closed_at = state.closed_at if state.closed_at is not None else state.last_at
+    return {
+        "duration_seconds": (closed_at - state.opened_at) / 1000,
+        "messages_agent": state.counts.get("agent", 0),
+        "messages_bot": state.counts.get("bot", 0),
+        "messages_customer": state.counts.get("customer", 0),
+        "response_average_seconds": round(sum(waits) / len(waits), 3) if waits else None,
+        "response_first_seconds": waits[0] if waits else None,
+        "response_longest_seconds": max(waits) if waits else None,
+        "transfers": state.counts.get("transfers", 0),
+        "turns": len(state.turns),
+        "turns_unanswered": sum(turn.answered_at is None for turn in state.turns),
+    }
+
+
+def _emotion(state: State) -> dict[str, float]:
+    sums = state.scores
+    return {
+        "abuse": sums.abuse,
+        "anger": sums.anger,
+        "first": sums.first,
+        "last": sums.last,
+        "maximum": sums.maximum,
+        "mean": round(sums.total / sums.count, _DIGITS) if sums.count else 0.0,
+    }
+
+
+def _clock_outcome(book: RuleBook, state: State, index: int) -> ClockOutcome:
+    clock = state.clocks[index]
+    end = clock.stopped_at
+    if end is None and clock.state is ClockState.BREACHED:
+        end = clock.target_at
+    rule = book.rules.get(state.names[clock.policy])
+    return ClockOutcome(
+        clock_id=state.clock_id(clock),
+        kind=state.names[clock.kind],
+        leg="agent" if rule is None else rule.subject,
+        state=clock.state.name.lower(),
+        started_at=clock.started_at,
+        due=clock.target_at,
+        stopped_at=clock.stopped_at,
+        seconds=None if end is None else (end - clock.started_at) / 1000,
+    )
