@@ -8,6 +8,7 @@ from datetime import tzinfo
 from typing import Any, Protocol
 
 import msgspec
+from yarl import URL
 
 from alerts.clip import clip, clip_to_fit
 from alerts.config import ReceiverConfig
@@ -46,7 +47,8 @@ def url_of(config: ReceiverConfig) -> str:
     """The receiver's URL; the configuration has made sure that there is one."""
     if config.url is None:
         raise ValueError(f"receiver {config.name} has no URL")
-    return config.url.reveal()
+    url = config.url.reveal()
+    return url if url.isascii() else str(URL(url))
 
 
 def fitting(

@@ -1,0 +1,287 @@
+"""Delivers notifications: durable before accepted, each receiver at its own pace, none lost.
+
+What is promised: once `accept` returns, every notification ends as delivered, failed (and in the dead
+letters) or dropped, across crashes. What was in flight at a crash is sent again under the same id.
+The decisions are elsewhere (`lane` for order, `retry` for what follows an attempt); here are the
+tasks, and the order of effects: dead letter, then ledger, then memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from functools import partial
+from random import Random
+from typing import Any, TypeVar
+
+import msgspec
+
+from alerts.clock import Clock
+from alerts.config import AlertsConfig, ReceiverConfig
+from alerts.lane import Lane
+from alerts.ledger import LedgerStore
+from alerts.metrics import DeliveryMetrics, Repeat
+from alerts.model import AlertStatus, Notification, Outcome, Reason
+from alerts.retry import Answer, Next, RetryPolicy, Verdict, decide
+from alerts.senders import Sender
+
+logger = logging.getLogger(__name__)
+
+LEDGER_RETRY_MS = 1_000
+"""Between attempts to write an outcome: a full disk or a lost broker does not pass in milliseconds."""
+
+DeadLetter = Callable[[Notification], Awaitable[None]]
+T = TypeVar("T")
+
+
+class _Post:
+    """One receiver at work: its lane, its sender if it is still configured, its tasks."""
+
+    def __init__(self, name: str, config: ReceiverConfig | None, sender: Sender | None) -> None:
+        self.name = name
+        self.lane = Lane()
+        self.sender = sender
+        self.retry = config.retry if config else RetryPolicy()
+        self.slots = config.max_in_flight if config else 1
+        self.wakeup = asyncio.Event()
+        self.loop: asyncio.Task[None] | None = None
+        self.sending: set[asyncio.Task[None]] = set()
+        # Of the restored entries no more than the slots can have been in flight, and those were the
+        # first in order: so the first sends after a restart are the possible repeats, and only they.
+        self.restored: set[str] = set()
+        self.possible_repeats = 0
+
+
+class Dispatcher:
+    """Takes notifications and sees to each of them.
+
+    To be made inside a running event loop. `senders` stay the caller's, who closes them after
+    `stop`. `dead_letter` is awaited with every notification that failed for good, before the ledger
+    says so; after a crash in between it is called again. All methods belong to one event loop.
+    """
+
+    def __init__(
+        self,
+        config: AlertsConfig,
+        store: LedgerStore,
+        senders: Mapping[str, Sender],
+        *,
+        clock: Clock,
+        metrics: DeliveryMetrics,
+        rng: Random,
+        dead_letter: DeadLetter | None = None,
+    ) -> None:
+        self._config = config
+        self._store = store
+        self._senders = senders
+        self._clock = clock
+        self._metrics = metrics
+        self._rng = rng
+        self._dead_letter = dead_letter
+        self._posts: dict[str, _Post] = {}
+        self._accepting = asyncio.Lock()
+        self._changed = asyncio.Event()
+        self._stopped = False
+
+    async def restore(self) -> int:
+        """Take up what the ledger holds open; how many that is. Call once, before `accept`."""
+        entries = await self._store.load_open()
+        for entry in entries:
+            post = self._post(entry.receiver)
+            post.restored.add(entry.notification_id)
+            post.possible_repeats = post.slots
+        self.adopt(entries)
+        return len(entries)
+
+    async def accept(self, notifications: Iterable[Notification]) -> None:
+        """Make them durable and see to their delivery; those known by id are counted and left alone.
+
+        Raises what the ledger raises; then none of them was accepted.
+        """
+        async with self._accepting:
+            given = list(notifications)
+            known = set(await self._store.seen([entry.notification_id for entry in given]))
+            now_ms = self._clock.now_ms()
+            fresh: dict[str, Notification] = {}
+            for entry in given:
+                if entry.notification_id in known or entry.notification_id in fresh:
+                    self._metrics.repeated(entry.receiver, Repeat.ACCEPTED_AGAIN)
+                else:
+                    fresh[entry.notification_id] = msgspec.structs.replace(
+                        entry, created_at=now_ms, next_attempt_at=now_ms
+                    )
+            if fresh:
+                await self._store.put(list(fresh.values()))
+        for entry in fresh.values():
+            self._metrics.accepted(entry.receiver)
+        self.adopt(fresh.values())
+
+    def adopt(self, entries: Iterable[Notification]) -> None:
+        """See to open entries that are in the ledger already, written by the caller.
+
+        For runtimes that commit notifications together with their own state, and for sending again
+        what had failed: written anew as pending, then adopted.
+        """
+        for entry in entries:
+            post = self._post(entry.receiver)
+            if entry.open and entry.notification_id not in post.lane:
+                post.lane.add(entry)
+                self._wake(post)
+
+    async def idle(self) -> None:
+        """Return when nothing is in flight and nothing is due before time moves on."""
+        while any(_busy(post.lane, self._clock.now_ms()) for post in self._posts.values()):
+            self._changed.clear()
+            await self._changed.wait()
+
+    async def stop(self, grace_s: float) -> None:
+        """Begin nothing new; give what is in flight `grace_s` seconds, then leave it to the ledger."""
+        self._stopped = True
+        loops = [post.loop for post in self._posts.values() if post.loop]
+        await _cancelled(loops)
+        sending = [task for post in self._posts.values() for task in post.sending]
+        if sending:
+            await asyncio.wait(sending, timeout=grace_s)
+        await _cancelled(sending)
+
+    def _post(self, receiver: str) -> _Post:
+        if receiver not in self._posts:
+            config, sender = self._config.receivers.get(receiver), self._senders.get(receiver)
+            self._posts[receiver] = _Post(receiver, config, sender)
+        return self._posts[receiver]
+
+    def _wake(self, post: _Post) -> None:
+        self._metrics.queue_depth(post.name, len(post.lane))
+        post.wakeup.set()
+        self._changed.set()
+        if post.loop is None and not self._stopped:
+            post.loop = asyncio.create_task(self._work(post), name=f"alerts to {post.name}")
+
+    async def _work(self, post: _Post) -> None:
+        """Start what is due while slots are free; sleep until a slot, an entry or the time comes."""
+        while True:
+            post.wakeup.clear()
+            while post.lane.in_flight < post.slots and (entry := post.lane.take(self._clock.now_ms())):
+                task = asyncio.create_task(self._deliver(post, entry))
+                post.sending.add(task)
+                task.add_done_callback(partial(self._sent, post, entry))
+            free = post.lane.in_flight < post.slots
+            await self._wait(post.wakeup, post.lane.next_at() if free else None)
+
+    async def _wait(self, event: asyncio.Event, until_ms: int | None) -> None:
+        waiting: set[asyncio.Task[Any]] = {asyncio.create_task(event.wait())}
+        if until_ms is not None:
+            waiting.add(asyncio.create_task(self._clock.sleep_until(until_ms)))
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            await _cancelled(waiting)
+
+    def _sent(self, post: _Post, entry: Notification, task: asyncio.Task[None]) -> None:
+        post.sending.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # Only a fault in this file gets here; it must not take the receiver's slot with it.
+            logger.error("delivery to %s broke: %s", post.name, type(error).__name__)
+            if entry.notification_id in post.lane:
+                at = self._clock.now_ms() + post.retry.cap_ms
+                post.lane.put_back(msgspec.structs.replace(entry, next_attempt_at=at))
+        self._wake(post)
+
+    async def _deliver(self, post: _Post, entry: Notification) -> None:
+        """One attempt and all that follows from it."""
+        if post.sender is None:
+            return await self._finish(post, entry, Outcome.FAILED, Reason.UNKNOWN_RECEIVER)
+        if post.lane.disabled:
+            return await self._finish(post, entry, Outcome.FAILED, Reason.RECEIVER_DISABLED)
+        if entry.status is not AlertStatus.FIRING and not await self._insist(
+            lambda: self._store.told(entry.alert_id, post.name)
+        ):
+            return await self._finish(post, entry, Outcome.DROPPED, Reason.NOT_TOLD)
+        self._count_repeat(post, entry)
+        verdict = await self._attempt(post.sender, entry)
+        self._metrics.attempted(post.name, verdict.reason)
+        return await self._follow(post, msgspec.structs.replace(entry, attempt=entry.attempt + 1), verdict)
+
+    async def _attempt(self, sender: Sender, entry: Notification) -> Verdict:
+        try:
+            return await sender.send(entry, self._clock.now_ms())
+        except Exception as error:  # noqa: BLE001 - one message nobody can write must not stop the others
+            # The type only, no traceback: texts of exceptions may quote the message.
+            name = type(error).__name__
+            logger.error("notification %s cannot be sent: %s", entry.notification_id, name)  # noqa: TRY400
+            return Verdict(Answer.PERMANENT, Reason.INTERNAL)
+
+    async def _follow(self, post: _Post, entry: Notification, verdict: Verdict) -> None:
+        lane, now_ms = post.lane, self._clock.now_ms()
+        resting = verdict.answer in (Answer.UNREACHABLE, Answer.THROTTLED)
+        lane.failures = lane.failures + 1 if resting else 0
+        decision = decide(
+            post.retry, entry, verdict, failures_in_a_row=lane.failures, now_ms=now_ms, rng=self._rng
+        )
+        lane.rest_until = max(lane.rest_until, decision.rest_until or 0)
+        lane.disabled = lane.disabled or decision.disable
+        if resting or decision.next is Next.DELIVERED:
+            self._metrics.receiver_up(post.name, up=not resting)
+        if decision.next is Next.DELIVERED:
+            self._metrics.delivered_after(post.name, (now_ms - entry.alert.at) / 1000)
+            await self._finish(post, entry, Outcome.DELIVERED, None)
+            return
+        entry = msgspec.structs.replace(entry, last_error=verdict.reason, last_code=verdict.code)
+        logger.warning(
+            "notification %s to %s: %s (code %s) at attempt %d, %s",
+            entry.notification_id,
+            post.name,
+            verdict.reason,
+            verdict.code,
+            entry.attempt,
+            decision.next,
+        )
+        if decision.at is None:
+            await self._finish(post, entry, Outcome.FAILED, decision.reason)
+            return
+        entry = msgspec.structs.replace(entry, next_attempt_at=decision.at)
+        await self._insist(lambda: self._store.put([entry]))
+        lane.put_back(entry)
+
+    async def _finish(
+        self, post: _Post, entry: Notification, outcome: Outcome, reason: Reason | None
+    ) -> None:
+        final = msgspec.structs.replace(entry, outcome=outcome, reason=reason)
+        dead_letter = self._dead_letter
+        if outcome is Outcome.FAILED and dead_letter is not None:
+            await self._insist(lambda: dead_letter(final))
+        await self._insist(lambda: self._store.put([final]))
+        post.lane.remove(final.notification_id)
+        self._metrics.finished(post.name, outcome, reason)
+
+    async def _insist(self, action: Callable[[], Awaitable[T]]) -> T:
+        """Repeat until it succeeds: what was sent must not be sent again because a disk was full."""
+        while True:
+            try:
+                return await action()
+            except Exception as error:  # noqa: BLE001 - any medium, any fault; the ledger's own to explain
+                self._metrics.ledger_failed()
+                name = type(error).__name__
+                logger.error("the ledger or the dead letters failed: %s", name)  # noqa: TRY400 - as above
+                await self._clock.sleep_until(self._clock.now_ms() + LEDGER_RETRY_MS)
+
+    def _count_repeat(self, post: _Post, entry: Notification) -> None:
+        if post.possible_repeats:
+            post.possible_repeats -= 1
+            if entry.notification_id in post.restored:
+                self._metrics.repeated(post.name, Repeat.AFTER_RESTART)
+        else:
+            post.restored.clear()
+
+
+def _busy(lane: Lane, now_ms: int) -> bool:
+    at = lane.next_at()
+    return lane.in_flight > 0 or (at is not None and at <= now_ms)
+
+
+async def _cancelled(tasks: Iterable[asyncio.Task[T]]) -> None:
+    pending = [task for task in tasks if not task.done()]
+    for task in pending:
+        task.cancel()
+    await asyncio.gather(*pending, return_exceptions=True)
