@@ -1,0 +1,45 @@
+"""Knowledge as data: pack files to one validated, immutable rule book.
+
+``open_book`` is the way in. ``Books`` holds the book of a running worker and swaps it whole.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from stream.core.book import RuleBook
+from stream.core.rules.source import Problem
+from stream.packs.compile import DEFAULTS, Options, compile_packs
+from stream.packs.loader import SHIPPED, load, read
+from stream.packs.model import PackError, RawPack
+
+__all__ = [
+    "DEFAULTS",
+    "SHIPPED",
+    "Options",
+    "PackError",
+    "Problem",
+    "RawPack",
+    "load",
+    "open_book",
+    "try_open",
+]
+
+
+def open_book(directories: Sequence[str | Path] = (SHIPPED,), options: Options = DEFAULTS) -> RuleBook:
+    """Return the book of the directories; raises ``PackError`` with every problem of every file."""
+    book, _, problems = try_open(directories, options)
+    if any(problem.severity == "error" for problem in problems):
+        raise PackError(problems)
+    return book
+
+
+def try_open(
+    directories: Sequence[str | Path] = (SHIPPED,), options: Options = DEFAULTS
+) -> tuple[RuleBook, tuple[RawPack, ...], list[Problem]]:
+    """Return the book, the packs and all problems, by place; with errors the book is not for use."""
+    packs, problems = read(directories)
+    unread = any(problem.severity == "error" for problem in problems)
+    book, more = compile_packs(packs, options, incomplete=unread)
+    return book, packs, sorted({*problems, *more})

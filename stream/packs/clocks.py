@@ -1,0 +1,127 @@
+"""Turns clock policies and categories as written into values of the core."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from stream.core.book import ClockKind, ClockPolicy
+from stream.core.category import Category
+from stream.core.events import Mode
+from stream.core.outputs import Severity
+from stream.core.rules import reading
+from stream.core.rules.context import Context
+from stream.core.rules.source import Fields, Items, Node, Report, Text
+from stream.core.rules.why import CLOCK_PLACES, check_template
+from stream.packs.model import RawPack, RawRule
+from stream.packs.rules import read_audience, read_scope
+
+_STAGES = ("warn", "breach")
+_REQUIRED = ("id", "clock", "target", "severity", "why")
+_OPTIONAL = ("title", "warn", "audience", "counts", "advice", "match")
+
+# An answer typed by a person, or written by a machine and sent by a person.
+_PERSONAL = frozenset({Mode.HUMAN.value, Mode.ASSIST.value})
+
+
+def compile_clock(pack: RawPack, raw: RawRule) -> ClockPolicy | None:
+    """Return the policy; what is wrong goes to the pack's report."""
+    report = pack.report
+    before = len(report.problems)
+    entries = reading.fields(report, _node(raw), f"clock {raw.id}", _REQUIRED, _OPTIONAL)
+    if entries is None:
+        return None
+    clock = reading.choice(report, entries["clock"], "clock", tuple(ClockKind))
+    target = reading.duration(report, entries["target"], "target")
+    warn = _warnings(report, entries.get("warn"), target)
+    stages = _STAGES if warn else ("breach",)
+    severity = _severities(report, entries["severity"], stages)
+    audience = _audiences(report, entries.get("audience"))
+    why = _sentences(report, entries["why"], stages)
+    counts = _PERSONAL
+    if "counts" in entries:
+        counts = _modes(report, entries["counts"])
+    advice = reading.text(report, entries["advice"], "advice") if "advice" in entries else ""
+    match = read_scope(report, entries.get("match"), "match")
+    if clock is None or target is None or any(p.severity == "error" for p in report.problems[before:]):
+        return None
+    return ClockPolicy(
+        id=raw.id,
+        clock=clock,
+        pack_version=pack.stamp,
+        target_ms=target,
+        warn_ms=warn,
+        severity=severity,
+        audience=audience,
+        counts=counts,
+        why=why,
+        advice=advice or "",
+        match=match,
+        path=pack.path,
+        line=raw.at.line,
+    )
+
+
+def compile_category(raw: RawRule, context: Context) -> Category | None:
+    """Return the category; what is wrong goes to the context's report."""
+    entries = reading.fields(
+        context.report, _node(raw), f"category {raw.id}", ("id", "title", "any"), ("priority",)
+    )
+    if entries is None:
+        return None
+    title = reading.text(context.report, entries["title"], "title")
+    lists = context.resolve(entries["any"], "any")
+    priority: int | None = 100
+    if "priority" in entries:
+        priority = reading.integer(context.report, entries["priority"], "priority", 1, 1_000)
+    if title is None or lists is None or priority is None:
+        return None
+    return Category(raw.id, title, frozenset(lists), priority)
+
+
+def _node(raw: RawRule) -> Fields:
+    return Fields(raw.entries, {key: value.at for key, value in raw.entries.items()}, raw.at)
+
+
+def _warnings(report: Report, node: Node | None, target: int | None) -> tuple[int, ...]:
+    if node is None:
+        return ()
+    listed = Items((node,), node.at) if isinstance(node, Text) else node
+    found = []
+    for item in reading.items(report, listed, "warn") or ():
+        moment = reading.duration(report, item, "warn")
+        if moment is not None and target is not None and moment >= target:
+            report.error(item, "warn: a warning comes before the target")
+        if moment is not None:
+            found.append(moment)
+    return tuple(sorted(set(found)))
+
+
+def _severities(report: Report, node: Node, stages: tuple[str, ...]) -> Mapping[str, Severity]:
+    entries = reading.fields(report, node, "severity", stages, _STAGES) or {}
+    found = {
+        stage: reading.choice(report, value, f"severity {stage}", tuple(Severity))
+        for stage, value in entries.items()
+    }
+    return {stage: severity for stage, severity in found.items() if severity is not None}
+
+
+def _audiences(report: Report, node: Node | None) -> Mapping[str, tuple[str, ...]]:
+    entries = {} if node is None else reading.fields(report, node, "audience", (), _STAGES) or {}
+    return {stage: read_audience(report, entries.get(stage), f"audience {stage}") for stage in _STAGES}
+
+
+def _sentences(report: Report, node: Node, stages: tuple[str, ...]) -> Mapping[str, str]:
+    found = {}
+    for stage, value in (reading.fields(report, node, "why", stages, _STAGES) or {}).items():
+        sentence = reading.text(report, value, f"why {stage}")
+        if sentence is not None:
+            check_template(report, value, sentence, CLOCK_PLACES)
+            found[stage] = sentence
+    return found
+
+
+def _modes(report: Report, node: Node) -> frozenset[str]:
+    listed = Items((node,), node.at) if isinstance(node, Text) else node
+    written = reading.items(report, listed, "counts", at_least=1) or ()
+    modes = [reading.choice(report, item, "counts", tuple(Mode)) for item in written]
+    return frozenset(mode.value for mode in modes if mode is not None)
