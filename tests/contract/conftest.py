@@ -42,12 +42,18 @@ StartApp = Callable[..., Awaitable[Running]]
 async def start_app(kafka: str, topic_prefix: str, tmp_path: Path) -> AsyncIterator[StartApp]:
     """Start an app that reads the named topics in batches; ended with the test.
 
-    Call it with `batched=False` for Faust's ordinary way, with more settings to override.
+    Call it with `batched=False` for Faust's ordinary way, `configure` to add to the app before it starts,
+    and any setting of Faust's.
     """
     async with AsyncExitStack() as stack:
         count = 0
 
-        async def start(*topics: str, batched: bool = True, group: str = "app", **settings: Any) -> Running:
+        async def start(
+            *topics: str,
+            batched: bool = True,
+            configure: Callable[[faust.App], None] = lambda _app: None,
+            **settings: Any,
+        ) -> Running:
             nonlocal count
             count += 1
             options: dict[str, Any] = {
@@ -63,7 +69,7 @@ async def start_app(kafka: str, topic_prefix: str, tmp_path: Path) -> AsyncItera
             }
             if batched:
                 options["ConsumerScheduler"] = batch_scheduler(max_records=10)
-            app = faust.App(topic_prefix + group, **options | settings)
+            app = faust.App(topic_prefix + "app", **options | settings)
             running = Running(app)
             schema = {"schema": BatchSchema()} if batched else {"value_type": bytes, "key_type": bytes}
 
@@ -78,6 +84,7 @@ async def start_app(kafka: str, topic_prefix: str, tmp_path: Path) -> AsyncItera
                 running.assignments.append(set(assigned))
 
             app.on_partitions_assigned.connect(on_assigned, weak=False)
+            configure(app)
             app.finalize()
             await app.start()
             stack.push_async_callback(running.stop)
