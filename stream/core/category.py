@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from stream.core.annotation import Hit
@@ -33,6 +33,9 @@ class CategoryTable:
 
     def __len__(self) -> int:
         return len(self._order)
+
+    def __iter__(self) -> Iterator[Category]:
+        return iter(self._order)
 
     def get(self, category_id: str) -> Category | None:
         """Return a category by its id."""

@@ -67,7 +67,8 @@ class _Parser:
         args = operator.parse(argument, self.context)
         if args is None:
             return None
-        self.leaves.append(Leaf(name, args, operator.step, operator.trigger(args), operator.positive))
+        trigger, lists = operator.trigger(args), operator.lists(args)
+        self.leaves.append(Leaf(name, args, operator.step, trigger, operator.positive, lists))
         return len(self.leaves) - 1
 
 

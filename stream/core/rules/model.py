@@ -140,6 +140,7 @@ class Leaf:
     step: Step
     trigger: Trigger
     positive: bool  # holds because something is there; ``none`` is the one that is not
+    lists: frozenset[str] = frozenset()  # all term lists it reads, those that set it off among them
 
 
 class Gate(StrEnum):

@@ -69,7 +69,7 @@ class _Index:
                 if annotation.scores[field] >= least:
                     found.update(numbers)
         if self.expressions is not None and annotation.normalised:
-            for matched in self.expressions.Match(annotation.normalised):
+            for matched in self.expressions.Match(annotation.normalised) or ():  # None for no match
                 found.update(self.owners[matched])
         if not found:
             return self.always

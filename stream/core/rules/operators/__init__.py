@@ -19,9 +19,19 @@ from stream.core.rules.operators import all_, any_, count, near, none_, regex, s
 from stream.core.rules.source import Node
 
 
+def _no_lists(_args: Any) -> frozenset[str]:
+    return frozenset()
+
+
+def _selected(args: Any) -> frozenset[str]:
+    return frozenset(args.selection.lists)
+
+
 @dataclass(frozen=True, slots=True)
 class Operator:
     """One row of the table.
+
+    ``lists`` are the term lists it reads, for whoever asks what a list is used for.
 
     ``positive``: it holds because something is there, so a message can bring it about. One that is
     not is decidable only at close where its window is the whole conversation.
@@ -30,17 +40,18 @@ class Operator:
     parse: Callable[[Node, Context], Any]
     step: Step
     trigger: Callable[[Any], Trigger]
+    lists: Callable[[Any], frozenset[str]] = _no_lists
     positive: bool = True
 
 
 OPERATORS: Mapping[str, Operator] = MappingProxyType(
     {
-        "any": Operator(any_.parse, any_.step, any_.trigger),
-        "all": Operator(all_.parse, all_.step, all_.trigger),
-        "none": Operator(none_.parse, none_.step, none_.trigger, positive=False),
+        "any": Operator(any_.parse, any_.step, any_.trigger, _selected),
+        "all": Operator(all_.parse, all_.step, all_.trigger, _selected),
+        "none": Operator(none_.parse, none_.step, none_.trigger, _selected, positive=False),
         "regex": Operator(regex.parse, regex.step, regex.trigger),
-        "count": Operator(count.parse, count.step, count.trigger),
-        "near": Operator(near.parse, near.step, near.trigger),
+        "count": Operator(count.parse, count.step, count.trigger, _selected),
+        "near": Operator(near.parse, near.step, near.trigger, near.lists),
         "score": Operator(score.parse, score.step, score.trigger),
     }
 )

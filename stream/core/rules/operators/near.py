@@ -62,6 +62,11 @@ def trigger(args: Args) -> Trigger:
     return Trigger(lists=frozenset(args.a.lists))
 
 
+def lists(args: Args) -> frozenset[str]:
+    """Return the term lists on both sides."""
+    return frozenset((*args.a.lists, *args.b.lists))
+
+
 def _in_message(args: Args, look: Look) -> Found | None:
     a, b = args.a.hits(look), args.b.hits(look)
     if not a or not b:
