@@ -75,13 +75,11 @@ def apply(
     return teller.alerts
 
 
-def dedup_key(book: RuleBook, finding: Finding) -> str:
+def dedup_key(finding: Finding) -> str:
     """Return what findings share that are one alert: the conversation, and the rule or the clock."""
     if finding.clock_id is not None:
         return f"{finding.conversation_id}:{finding.rule_id}:{finding.clock_id}"
-    rule = book.rules.get(finding.rule_id)
-    topic = rule.dedup if rule is not None and rule.dedup else finding.rule_id
-    return f"{finding.conversation_id}:{topic}"
+    return f"{finding.conversation_id}:{finding.rule_id}"
 
 
 class _Teller:
@@ -99,7 +97,7 @@ class _Teller:
         )
 
     def tell(self, finding: Finding) -> None:
-        key = dedup_key(self.book, finding)
+        key = dedup_key(finding)
         told = as_alert_finding(finding)
         entry = self._entry(key)
         if entry is None:
@@ -131,7 +129,7 @@ class _Teller:
 
     def take_back(self, finding: Finding) -> None:
         """Resolve the alert of a finding that proved wrong, told by this worker or by one that died."""
-        key = dedup_key(self.book, finding)
+        key = dedup_key(finding)
         entry = self._entry(key)
         told = as_alert_finding(finding)
         if entry is None:

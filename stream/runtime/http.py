@@ -1,0 +1,119 @@
+"""The HTTP door: ``POST /v1/events``, the same for the embedded runtime and for ``ingest``.
+
+A request holds one event, a JSON array of them, or one a line. What is usable is accepted even
+where its neighbours are not: the answer names each bad one by its index in the request, and a
+repeated event is recognised by its ``message_id``, so sending again is always safe.
+"""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol
+
+import msgspec
+from aiohttp import web
+
+from stream.wire import InvalidMessage
+
+# How long a client that is turned away should wait: about what a full queue takes to drain.
+RETRY_AFTER_S = 1
+
+_array = msgspec.json.Decoder(list[msgspec.Raw])
+_JSON_SPACE = b" \t\r\n"
+
+
+class Overloaded(Exception):  # noqa: N818 - a state of affairs the client must wait out, not a fault
+    """The queue is full; nothing of the request was taken."""
+
+
+class Unavailable(Exception):  # noqa: N818
+    """The store or the broker cannot make events durable now; nothing of the request was taken."""
+
+
+class Door(Protocol):
+    """Where accepted events go."""
+
+    async def accept(self, events: Sequence[bytes]) -> list[InvalidMessage | None]:
+        """Make the usable events durable, then return one entry an event: why it was refused, or None.
+
+        Raises:
+            Overloaded: There is no room now.
+            Unavailable: Durability cannot be had now.
+        """
+        ...
+
+
+def split(body: bytes, limit: int) -> list[bytes]:
+    """Return the raw events of a request body.
+
+    Raises:
+        ValueError: The body is empty, no JSON array where it begins as one, or has over ``limit`` events.
+    """
+    text = body.strip(_JSON_SPACE)
+    if not text:
+        raise ValueError("empty body")
+    if text.startswith(b"["):
+        try:
+            events = [bytes(raw) for raw in _array.decode(text)]
+        except msgspec.DecodeError as error:
+            raise ValueError("not a JSON array of events") from error
+    else:
+        events = [line for line in text.splitlines() if line.strip(_JSON_SPACE)]
+        if len(events) > 1 and not all(line.lstrip(_JSON_SPACE).startswith(b"{") for line in events):
+            events = [text]  # one event, written over several lines
+    if len(events) > limit:
+        raise ValueError(f"more than {limit} events in one request")
+    return events
+
+
+def events_handler(
+    door: Door, token: str, *, max_events: int, answered: Callable[[int], None]
+) -> Callable[[web.Request], Awaitable[web.Response]]:
+    """Return the handler of ``POST /v1/events``; ``answered`` is told every status, for the metrics."""
+
+    async def handle(request: web.Request) -> web.Response:
+        response = await _handle(request, door, token, max_events)
+        answered(response.status)
+        return response
+
+    return handle
+
+
+async def _handle(request: web.Request, door: Door, token: str, max_events: int) -> web.Response:
+    if not authorised(request, token):
+        return web.json_response(
+            {"error": "unauthorized"}, status=401, headers={"WWW-Authenticate": "Bearer"}
+        )
+    try:
+        body = await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        return web.json_response({"error": "too_large"}, status=413)
+    try:
+        events = split(body, max_events)
+    except ValueError as error:
+        return web.json_response({"error": "bad_request", "detail": str(error)}, status=400)
+    try:
+        outcomes = await door.accept(events)
+    except Overloaded:
+        return _later(429, "overloaded")
+    except Unavailable:
+        return _later(503, "unavailable")
+    refused = [
+        {"index": index, "reason": problem.reason, "detail": problem.detail}
+        for index, problem in enumerate(outcomes)
+        if problem is not None
+    ]
+    answer = {"accepted": len(events) - len(refused), "refused": refused}
+    return web.json_response(answer, status=400 if refused else 202)
+
+
+def authorised(request: web.Request, token: str) -> bool:
+    """Return whether the request carries the bearer token; compared in constant time."""
+    scheme, _, given = request.headers.get("Authorization", "").partition(" ")
+    same = hmac.compare_digest(given.strip().encode("utf-8", "surrogateescape"), token.encode())
+    return scheme.lower() == "bearer" and same
+
+
+def _later(status: int, error: str) -> web.Response:
+    return web.json_response({"error": error}, status=status, headers={"Retry-After": str(RETRY_AFTER_S)})
