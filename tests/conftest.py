@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import secrets
 import shutil
 import tempfile
 from collections import Counter
@@ -76,9 +77,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "browser: needs a browser that can run without a screen")
     config.stash[MISSING] = {}
     from_controller: str | None = getattr(config, "workerinput", {}).get("broker_dir")
-    # Short and outside pytest's own folder: that one is kept for three runs, and a broker's data is large.
-    path = from_controller or tempfile.mkdtemp(prefix="yanshao-kafka-")
-    config.stash[BROKER_DIR] = Path(path)
+    # Outside pytest's own folder, which is kept for three runs: a broker's data is large. Made when needed.
+    own = Path(tempfile.gettempdir()) / f"yanshao-kafka-{secrets.token_hex(6)}"
+    config.stash[BROKER_DIR] = Path(from_controller) if from_controller else own
 
 
 @pytest.hookimpl(optionalhook=True)
