@@ -13,6 +13,9 @@ CLOSE = "close"
 # What `hits_at` holds for the close of a dialogue.
 AT_CLOSE = 0
 
+# When a dialogue says nothing else, a second passes between two lines.
+_PAUSE_MS = 1_000
+
 _SAID = re.compile(r"([a-z]+)\s*[:：]\s*(.+)\Z", re.DOTALL)
 
 
@@ -30,9 +33,9 @@ def read_cases(report: Report, node: Node | None) -> tuple[Case, ...]:
         scope = _scope(report, entries.get("scope"))
         at = entries["rule"].at
         if is_dialogue:
-            lines = _dialogue(report, entries["dialogue"])
-            hits_at = _hits_at(report, entries["hits_at"], len(lines))
-            found.append(Case(rule_id, at, lines, None, hits_at, scope))
+            lines, rest_ms = _dialogue(report, entries["dialogue"])
+            hits_at = _hits_at(report, entries["hits_at"], len(lines) + bool(rest_ms))
+            found.append(Case(rule_id, at, lines, None, hits_at, rest_ms, scope))
             continue
         if "hit" not in entries and "miss" not in entries:
             report.error(item, "test: expected 'hit', 'miss' or 'dialogue'")
@@ -47,24 +50,29 @@ def read_cases(report: Report, node: Node | None) -> tuple[Case, ...]:
                 text = reading.text(report, text_node, expect)
                 if text is not None:
                     line = Line(text_node.at, "", text)
-                    found.append(Case(rule_id, text_node.at, (line,), expect, (), scope))
+                    found.append(Case(rule_id, text_node.at, (line,), expect, scope=scope))
     return tuple(found)
 
 
-def _dialogue(report: Report, node: Node) -> tuple[Line, ...]:
-    lines = []
+def _dialogue(report: Report, node: Node) -> tuple[tuple[Line, ...], int]:
+    """Return the lines that are spoken, and the time that passes after the last."""
+    lines: list[Line] = []
+    pause: int | None = 0  # the first line comes at once
     for item in reading.items(report, node, "dialogue", at_least=1) or ():
         if isinstance(item, Text) and item.value.startswith("+"):
-            pause = reading.duration(report, Text(item.value[1:], item.at), "dialogue", least_ms=1)
-            lines.append(Line(item.at, pause_ms=pause or 0))
+            passed = reading.duration(report, Text(item.value[1:], item.at), "dialogue", least_ms=1)
+            pause = (pause or 0) + (passed or 0)
             continue
         said = _SAID.match(item.value) if isinstance(item, Text) else None
         if said is None:
             report.error(item, "dialogue: expected 'who: text' or '+30s'")
-        elif said[1] not in WIRE_ROLES:
+            continue
+        if said[1] not in WIRE_ROLES:
             report.error(item, f"dialogue: unknown role '{said[1]}'{suggest(said[1], WIRE_ROLES)}")
-        lines.append(Line(item.at, said[1] if said else "", said[2] if said else ""))
-    return tuple(lines)
+            continue
+        lines.append(Line(item.at, said[1], said[2], _PAUSE_MS if pause is None else pause))
+        pause = None
+    return tuple(lines), pause or 0
 
 
 def _hits_at(report: Report, node: Node, lines: int) -> tuple[int, ...]:

@@ -15,8 +15,6 @@ from stream.core.rules.source import Mark, Problem
 from stream.packs.cases import AT_CLOSE
 from stream.packs.model import Case, Expect, RawPack
 
-# When a dialogue says nothing else, a second passes between two lines.
-_PAUSE_MS = 1_000
 # Folders whose lists the scorers read besides the rules.
 _SCORED_FOLDERS = frozenset({"emotion"})
 
@@ -38,12 +36,7 @@ def run(book: RuleBook, annotator: Annotates, packs: Iterable[RawPack]) -> list[
     with ``drafts`` to test rules under work.
     """
     chosen = [(pack, case, rule) for pack in packs for case, rule in _cases(book, pack)]
-    said = {
-        (line.text, _speaker(rule, line.role))
-        for _, case, rule in chosen
-        for line in case.lines
-        if not line.pause_ms
-    }
+    said = {(line.text, _speaker(rule, line.role)) for _, case, rule in chosen for line in case.lines}
     keys = sorted(said)
     annotations = annotator.annotate([text for text, _ in keys], [role == "customer" for _, role in keys])
     known = dict(zip(keys, annotations, strict=True))
@@ -104,21 +97,14 @@ class _Chat:
     def play(self, case: Case, annotations: Mapping[tuple[str, str], Annotation]) -> list[int]:
         """Return the positions of the lines at which the rule fires."""
         fired: list[int] = []
-        paused = True  # the first line comes at once
         for position, line in enumerate(case.lines, start=1):
-            if line.pause_ms:
-                self.t += line.pause_ms
-                paused = True
-                # An answer at the very moment is in time; after the last line there is none.
-                fired += [position] * self._wait(self.t, inclusive=position == len(case.lines))
-                continue
-            self.t += 0 if paused else _PAUSE_MS
-            paused = False
-            fired += [position] * self._wait(self.t, inclusive=False)
+            self.t += line.pause_ms
+            # An answer at the very moment is in time.
+            fired += [position] * self._wait(self.t - 1)
             role = _speaker(self.rule, line.role)
             fired += [position] * self._say(role, annotations[line.text, role])
-        if case.expect is not None and self.due is not None:
-            fired += [len(case.lines)] * self._wait(self.due, inclusive=True)
+        self.t += case.rest_ms if case.expect is None else self.rule.wait_ms
+        fired += [len(case.lines) + 1] * self._wait(self.t)
         if self.rule.on is Moment.CLOSE:
             hits = on_close(self.table, self.memory, self.scope, self.t, self.counts)
             fired += [AT_CLOSE] * len(hits)
@@ -134,9 +120,9 @@ class _Chat:
             self.due = arm.due
         return len(outcome.hits)
 
-    def _wait(self, until: int, *, inclusive: bool) -> int:
-        """Let a due clock fire; return how many did."""
-        if self.due is None or self.due > until or (self.due == until and not inclusive):
+    def _wait(self, until: int) -> int:
+        """Let a clock that is due by then fire; return how many did."""
+        if self.due is None or self.due > until:
             return 0
         hit = on_due(self.table, self.memory, self.rule.id, self.due)
         self.due = None

@@ -28,11 +28,11 @@ class Expect(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One line of a dialogue: who says what, or how much time passes."""
+    """One line of a dialogue: who says what, and how much time passes before it."""
 
     at: Mark
-    role: str = ""
-    text: str = ""
+    role: str
+    text: str
     pause_ms: int = 0
 
 
@@ -40,8 +40,10 @@ class Line:
 class Case:
     """One test of one rule.
 
-    ``hits_at`` are 1-based positions in ``lines``, 0 for at close. A case of one text is a dialogue
-    of one line without ``hits_at``: ``expect`` says whether the rule fires, whenever it is decided.
+    ``hits_at`` are 1-based positions in ``lines``, 0 for at close. A clock that comes due in the
+    pause before a line counts as that line's; ``rest_ms`` is the pause after the last, numbered as
+    one line more. A case of one text is a dialogue of one line without ``hits_at``: ``expect`` says
+    whether the rule fires, whenever it is decided.
     """
 
     rule_id: str
@@ -49,6 +51,7 @@ class Case:
     lines: tuple[Line, ...]
     expect: Expect | None = None
     hits_at: tuple[int, ...] = ()
+    rest_ms: int = 0
     scope: Mapping[str, str] = field(default_factory=dict)
 
 

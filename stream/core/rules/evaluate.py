@@ -75,7 +75,7 @@ def on_message(table: RuleTable, memory: Memory, view: View) -> Outcome:
         elif found is not None and own.waiting is None:
             # The first one counts: who has been waiting goes on waiting from then.
             terms = list(found.terms[:_TERMS_KEPT])
-            own.waiting = Waiting(view.t + rule.wait_ms, view.t, found.count, found.score, terms)
+            own.waiting = Waiting(view.t + rule.wait_ms, view.t, found.amount, found.score, terms)
             arms.append(Arm(rule.id, own.waiting.due))
         _keep(memory, rule, own)
     return Outcome(tuple(hits), tuple(arms), tuple(disarms))
@@ -115,7 +115,7 @@ def on_due(table: RuleTable, memory: Memory, rule_id: str, t: int) -> RuleHit | 
         return None
     own.waiting = None
     own.unless_states = []
-    found = Found(terms=tuple(waiting.terms), count=waiting.count, score=waiting.score)
+    found = Found(terms=tuple(waiting.terms), amount=waiting.count, score=waiting.score)
     return _fire(rule, own, waiting.due, found)
 
 
@@ -141,8 +141,11 @@ def _held(rule: Rule, own: RuleMemory, view: View, hits_by_list: Mapping[str, li
     if rule.fire.firing is Firing.ONCE and own.fired:
         return None
     look = Look(view.counts.of(rule.role), view.annotation, hits_by_list)
+    if rule.on is Moment.CLOSE:
+        _step(rule.when, own.states, look)
+        return None
     found = _decide(rule.when, own.states, look)
-    if found is None or rule.on is Moment.CLOSE or (rule.when.needs_fresh and not found.fresh):
+    if found is None or (rule.when.needs_fresh and not found.fresh):
         return None
     return found if _may_fire(rule, own, view.t) else None
 
@@ -158,14 +161,19 @@ def _answered(rule: Rule, own: RuleMemory, view: View, hits_by_list: Mapping[str
 
 
 def _decide(condition: Condition, states: list[OperatorState], look: Look) -> Found | None:
-    """Step every operator and combine; ``states`` becomes what they remember (empty for nothing)."""
+    """Step every operator and combine what they find."""
+    return combine(condition.logic, _step(condition, states, look))
+
+
+def _step(condition: Condition, states: list[OperatorState], look: Look) -> list[Found | None]:
+    """Step every operator; ``states`` becomes what they remember (empty for nothing)."""
     before = states or [()] * len(condition.leaves)
     stepped = [
         leaf.step(leaf.args, state, look) for leaf, state in zip(condition.leaves, before, strict=True)
     ]
     after = [state for state, _ in stepped]
     states[:] = after if any(after) else []
-    return combine(condition.logic, [found for _, found in stepped])
+    return [found for _, found in stepped]
 
 
 def _may_fire(rule: Rule, own: RuleMemory, t: int) -> bool:
@@ -177,7 +185,9 @@ def _may_fire(rule: Rule, own: RuleMemory, t: int) -> bool:
 def _fire(rule: Rule, own: RuleMemory, at: int, found: Found) -> RuleHit:
     own.fired += 1
     own.last_at = at
-    return RuleHit(rule, at, own.fired, found.spans, found.terms, found.count, found.score)
+    if rule.fire.firing is Firing.ONCE and rule.on is not Moment.CLOSE:
+        own.states = []  # it will not be asked again; a close may be undone, and then it is
+    return RuleHit(rule, at, own.fired, found.spans, found.terms, found.amount, found.score)
 
 
 def _keep(memory: Memory, rule: Rule, own: RuleMemory) -> None:

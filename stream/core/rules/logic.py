@@ -13,7 +13,7 @@ ALWAYS = Trigger(always=True)
 def combine(logic: Logic | int, found: Sequence[Found | None]) -> Found | None:
     """Return what makes the condition hold, or ``None``.
 
-    Spans and terms are those of all parts that hold; ``count`` and ``score`` come from the first
+    Spans and terms are those of all parts that hold; ``amount`` and ``score`` come from the first
     part, as written, that has one. ``not`` holds without evidence of its own.
     """
     if isinstance(logic, int):
@@ -64,6 +64,6 @@ def _merged(parts: Sequence[Found]) -> Found:
         fresh=any(part.fresh for part in parts),
         spans=tuple(sorted({span for part in parts for span in part.spans})),
         terms=tuple(dict.fromkeys(term for part in parts for term in part.terms)),
-        count=next((part.count for part in parts if part.count), 0),
+        amount=next((part.amount for part in parts if part.amount), 0),
         score=next((part.score for part in parts if part.score is not None), None),
     )

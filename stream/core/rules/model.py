@@ -94,14 +94,17 @@ class Look(NamedTuple):
     hits: Mapping[str, Sequence[Hit]]
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """What made a condition hold. ``fresh``: something of it is in the message looked at."""
+class Found(NamedTuple):
+    """What made a condition hold.
+
+    ``fresh``: something of it is in the message looked at. ``amount``: how many of what was asked
+    for (terms, occurrences, messages).
+    """
 
     fresh: bool = False
     spans: tuple[Span, ...] = ()
     terms: tuple[str, ...] = ()
-    count: int = 0
+    amount: int = 0
     score: float | None = None
 
 

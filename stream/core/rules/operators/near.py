@@ -53,7 +53,7 @@ def step(args: Args, state: OperatorState, look: Look) -> tuple[OperatorState, F
     if found is not None:
         return (look.ordinal,), found
     if state and (args.window == WHOLE_CONVERSATION or state[0] > look.ordinal - args.window):
-        return state, Found(count=1)
+        return state, Found(amount=1)
     return (), None
 
 

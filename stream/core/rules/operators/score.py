@@ -51,7 +51,7 @@ def step(args: Args, state: OperatorState, look: Look) -> tuple[OperatorState, F
         found = Found(True, (), (), run, value) if run == args.messages else None
         return (() if args.messages == 1 else (look.ordinal, run)), found
     if state and state[0] == look.ordinal and state[1] == args.messages:
-        return state, Found(count=args.messages)
+        return state, Found(amount=args.messages)
     return (state if state and state[0] == look.ordinal else ()), None
 
 
