@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta, timezone
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -82,7 +82,7 @@ class _Retry(_Section):
 
 
 class _Receiver(_Section):
-    type: Literal["console", "dingtalk", "feishu", "webhook", "wecom"]
+    type: ReceiverType
     url: str | None = None
     url_env: str | None = None
     url_file: str | None = None
@@ -158,7 +158,7 @@ class _Reader:
 
     def receiver(self, name: str, raw: _Receiver) -> ReceiverConfig:
         path = ("receivers", name)
-        type_ = ReceiverType(raw.type)
+        type_ = raw.type
         secrets = tuple(self._secrets((*path, "secret_env"), raw.secret_env, self._from_env)) + tuple(
             self._secrets((*path, "secret_file"), raw.secret_file, self._from_file)
         )
@@ -240,7 +240,7 @@ class _Reader:
             except ValueError:
                 hosts.add(entry.lower().rstrip("."))
                 if "/" in entry or not entry:
-                    self.problems.add(path, f"{entry!r} is neither a host nor a network such as 10.0.0.0/8")
+                    self.problems.add(path, f"{entry!r} is neither a host nor a network")
         everything = _ANY_ADDRESS in hosts
         return AllowPrivate(everything, frozenset(hosts - {_ANY_ADDRESS}), tuple(networks))
 
