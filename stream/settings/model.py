@@ -196,7 +196,7 @@ class Settings(BaseSettings):
     conversation: Conversation = Conversation()
     privacy: Privacy = Privacy()
     alerts: dict[str, Any] = Field(default_factory=dict)
-    """Receivers and routes; see docs/alerts.md. Its secrets come by `*_env` and `*_file`."""
+    """Receivers and routes. Their secrets come by `*_env` and `*_file`."""
 
     _source: str = PrivateAttr(default=DEFAULT_FILE)
     _locate: Callable[[Where], str] | None = PrivateAttr(default=None)
