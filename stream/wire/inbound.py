@@ -116,7 +116,8 @@ def _decode_any(raw: bytes) -> AnyEvent:
     except msgspec.ValidationError as error:
         as_message = error
     except msgspec.DecodeError as error:
-        raise InvalidMessage(Reason.NOT_JSON, _syntax(error)) from None
+        # msgspec says where JSON broke off, and quotes nothing of the record.
+        raise InvalidMessage(Reason.NOT_JSON, str(error)) from None
     try:
         event: AnyEvent = _ANY.decode(raw)
     except UnicodeDecodeError:
@@ -126,7 +127,7 @@ def _decode_any(raw: bytes) -> AnyEvent:
         untyped = str(error) == _NO_TYPE
         raise explain(as_message if untyped else error) from None
     except msgspec.DecodeError as error:
-        raise InvalidMessage(Reason.NOT_JSON, _syntax(error)) from None
+        raise InvalidMessage(Reason.NOT_JSON, str(error)) from None
     return event
 
 
@@ -149,16 +150,11 @@ def explain(error: msgspec.ValidationError) -> InvalidMessage:
         return InvalidMessage(Reason.UNKNOWN_TYPE, f"{path}: no event type of this version")
     if what.startswith("Invalid enum value"):
         return InvalidMessage(Reason.BAD_VALUE, f"{path}: not one of the allowed values")
-    if path in ("$.sent_at", "$.at"):
+    if path in ("$.sent_at", "$.at", "$.until") or what.startswith("Invalid RFC3339"):
         return InvalidMessage(Reason.BAD_TIME, f"{path}: {what}")
     if what.startswith("Number out of range") or re.match(r"Expected `\w+` (of length )?[<>]", what):
         return InvalidMessage(Reason.BAD_VALUE, f"{path}: {what}")
     return InvalidMessage(Reason.WRONG_TYPE, f"{path}: {what}")
-
-
-def _syntax(error: msgspec.DecodeError) -> str:
-    """Where JSON broke off, in msgspec's words, which quote nothing of the record."""
-    return str(error)
 
 
 _QUOTED: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"?', re.DOTALL)

@@ -99,11 +99,7 @@ _CHANNELS: Final = (
 
 def asyncapi() -> dict[str, Any]:
     """Return the AsyncAPI 3.0 document of the topics that others write or read."""
-    names = list(RECORDS)
-    bodies, definitions = _components(
-        tuple(kind for kind, _ in RECORDS.values()), "#/components/schemas/{name}"
-    )
-    payloads = dict(zip(names, bodies, strict=True))
+    payloads, definitions = _shared_components()
     used = {record for _, _, record, _, _ in _CHANNELS}
     channels = {topic: _channel(topic, about, record) for topic, about, record, _, _ in _CHANNELS}
     messages = {
@@ -131,6 +127,20 @@ def asyncapi() -> dict[str, Any]:
             "schemas": dict(sorted(definitions.items())),
         },
     }
+
+
+def _shared_components() -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the schema of each record and the definitions they share.
+
+    Definitions of one name are the same but for their description: ``alerts`` has a ``Severity`` of its
+    own, for it knows nothing of detection.
+    """
+    payloads: dict[str, Any] = {}
+    definitions: dict[str, Any] = {}
+    for name, (kind, _) in RECORDS.items():
+        (payloads[name],), found = _components((kind,), "#/components/schemas/{name}")
+        definitions = found | definitions
+    return payloads, definitions
 
 
 _DLQ_ABOUT: Final = "Records that could not be used, untouched."

@@ -156,7 +156,16 @@ def test_outcome_is_as_documented(name):
 def test_refusal_tells_nothing_of_the_record(name):
     raw, arguments = CASES[name]
     secret = "小明13800138000"
-    for field in ("c-8", "m-1", "怎么还不发货", "boss", "hologram", "message.deleted", "yesterday", "whatever"):
+    for field in (
+        "c-8",
+        "m-1",
+        "怎么还不发货",
+        "boss",
+        "hologram",
+        "message.deleted",
+        "yesterday",
+        "whatever",
+    ):
         raw = raw.replace(f'"{field}"'.encode(), f'"{secret}"'.encode())
     try:
         wire.decode(raw, **arguments)
@@ -207,7 +216,9 @@ def test_typed_and_untyped_messages_are_the_same():
 
 
 def test_type_may_stand_last():
-    raw = b'{"score":4,"at":"2026-11-11T20:00:03.120+08:00","conversation_id":"c","type":"conversation.rated"}'
+    raw = (
+        b'{"score":4,"at":"2026-11-11T20:00:03.120+08:00","conversation_id":"c","type":"conversation.rated"}'
+    )
     event = wire.decode(raw, received_at=None, key=b"c").event
     assert isinstance(event, ConversationRated)
     assert (event.score, event.scale, wire.conversation_id(event)) == (4.0, 5.0, "c")
