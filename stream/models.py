@@ -37,7 +37,7 @@ def simplified_characters() -> Mapping[str, str]:
     0.12 s. OpenCC exposes no table, so every ideograph is converted once, each on a line of its own:
     phrases do not apply then.
     """
-    from opencc import OpenCC
+    from opencc import OpenCC  # noqa: PLC0415  # loaded when first needed
 
     characters = [chr(code) for first, last in _IDEOGRAPHS for code in range(first, last)]
     converted = OpenCC("t2s").convert("\n".join(characters)).split("\n")
@@ -70,7 +70,7 @@ def segmenter(data_dir: Path | None = None) -> Segmenter:
 
 
 def _jieba(data_dir: Path | None):  # type: ignore[no-untyped-def]  # jieba has no types
-    import jieba
+    import jieba  # noqa: PLC0415  # loaded when first needed
 
     jieba.setLogLevel(logging.WARNING)
     tokenizer = jieba.Tokenizer()

@@ -8,7 +8,7 @@ stands there; the pieces read are what governs the match. 我不处理就投诉:
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -50,69 +50,78 @@ class Reading(NamedTuple):
     degree: float = 1.0
 
 
-def _pieces(role: Role, degree: float, words: str) -> Iterable[tuple[str, Piece]]:
-    return ((word, Piece(role, degree)) for word in words.split())
-
-
-BEFORE: Final[Mapping[str, Piece]] = dict(
+_WORDS: Final = (
     (
-        *_pieces(
-            Role.DENIES,
-            1.0,
-            "不 没 没有 别 莫 勿 无 未 不是 并不 并不是 并非 并没有 并没 不会 没有在 不用 不必 不要 不想 不该 "
-            "不应该 不需要 不敢 不能 不可 不可以 不得 无法 无需 无须 难以 从不 从没 从未 从来不 从来没 从来没有 毫不 "
-            "毫无 绝不 绝非 决不 不曾 未曾 谈不上 说不上 算不上 不至于 不再 没必要 没什么 没啥 没怎么 不存在 免得 以免 避免",
-        ),
-        *_pieces(
-            Role.WEAKENS_DENIAL,
-            0.5,
-            "不太 不大 不怎么 不很 不算 不够 没太 没多 不那么 没那么 没有那么 不是那么 不是很",
-        ),
-        # 不太 is read whole; 太 alone grades.
-        *_pieces(
-            Role.GRADES,
-            2.0,
-            "极其 极度 极为 极 最 最最 超级 无比 万分 极端 彻底 完全 简直 别提多 别提有多 不知道多 不知道有多",
-        ),
-        # 从来没有这么生气: never this angry says very angry.
-        *_pieces(
-            Role.GRADES,
-            2.0,
-            "从来没这么 从来没有这么 从没这么 从未这么 从没有这么 没见过这么 没有见过这么 从来没有如此 从未如此",
-        ),
-        *_pieces(
-            Role.GRADES,
-            1.5,
-            "非常 特别 十分 太 真 真是 真的 真心 实在 实在是 相当 超 巨 贼 尤其 格外 分外 异常 好 多么 太过 何等 严重",
-        ),
-        *_pieces(Role.GRADES, 1.25, "很 挺 蛮 更 更加 越来越 越 这么 那么 如此 这样 怪"),
-        *_pieces(
-            Role.GRADES,
-            0.5,
-            "有点 有点儿 有些 有一点 有一些 稍微 稍 略 略微 些许 一点 一点点 多少有点 不免有点",
-        ),
-        *_pieces(
-            Role.PASSES,
-            1.0,
-            "的 地 得 会 再 就 也 都 又 还 让人 令人 让我 觉得 感到 感觉 感 在 去 是 要 想 有 什么 任何 半点 值得 过",
-        ),
-        # Not denials although they begin so, questions (是不是), and rhetorical ones (能不生气吗).
-        *_pieces(
-            Role.ENDS,
-            1.0,
-            "不仅 不但 不光 不只 不止 不断 不停 不禁 不免 不由得 忍不住 不得不 不能不 不会不 无不 不然 要不 要不是 要不然 "
-            "不就 动不动 动不动就 是不是 有没有 会不会 能不能 要不要 可不可以 该不该 好不好 不如 差点没 别提 没少 怎能不 怎么能不 "
-            "哪能不 谁能不 岂能不 能不 怎会不 怎么会不 怎么不 为什么不 为何不 何不 干嘛不 还不 没完 没完没了 说不定 区别 "
-            "告别 性别 级别 类别 差别 分别 识别 个别 除非 是非 若非 无非 日没 出没 等不到 怕不是 非得 非要 非",
-        ),
-    )
+        Role.DENIES,
+        1.0,
+        """
+        不 没 没有 别 莫 勿 无 未 不是 并不 并不是 并非 并没有 并没 不会 没有在 不用 不必 不要 不想 不该
+        不应该 不需要 不敢 不能 不可 不可以 不得 无法 无需 无须 难以 从不 从没 从未 从来不 从来没 从来没有
+        毫不 毫无 绝不 绝非 决不 不曾 未曾 谈不上 说不上 算不上 不至于 不再 没必要 没什么 没啥 没怎么 不存在
+        免得 以免 避免
+        """,
+    ),
+    (
+        Role.WEAKENS_DENIAL,
+        0.5,
+        "不太 不大 不怎么 不很 不算 不够 没太 没多 不那么 没那么 没有那么 不是那么 不是很",
+    ),
+    (
+        Role.GRADES,
+        2.0,
+        """
+        极其 极度 极为 极 最 最最 超级 无比 万分 极端 彻底 完全 简直 别提多 别提有多 不知道多 不知道有多
+        从来没这么 从来没有这么 从没这么 从未这么 从没有这么 没见过这么 没有见过这么 从来没有如此 从未如此
+        """,  # never this angry (从来没有这么生气) says very angry
+    ),
+    (
+        Role.GRADES,
+        1.5,
+        """
+        非常 特别 十分 太 真 真是 真的 真心 实在 实在是 相当 超 巨 贼 尤其 格外 分外 异常 好 多么 太过 何等
+        严重
+        """,
+    ),
+    (Role.GRADES, 1.25, "很 挺 蛮 更 更加 越来越 越 这么 那么 如此 这样 怪"),
+    (
+        Role.GRADES,
+        0.5,
+        "有点 有点儿 有些 有一点 有一些 稍微 稍 略 略微 些许 一点 一点点 多少有点 不免有点",
+    ),
+    (
+        Role.PASSES,
+        1.0,
+        """
+        的 地 得 会 再 就 也 都 又 还 让人 令人 让我 觉得 感到 感觉 感 在 去 是 要 想 有 什么 任何 半点
+        值得 过
+        """,
+    ),
+    (
+        Role.ENDS,
+        1.0,
+        """
+        不仅 不但 不光 不只 不止 不断 不停 不禁 不免 不由得 忍不住 不得不 不能不 不会不 无不
+        不然 要不 要不是 要不然 不就 不如 动不动 动不动就 差点没 别提 没少 没完 没完没了 说不定 怕不是
+        是不是 有没有 会不会 能不能 要不要 可不可以 该不该 好不好
+        能不 怎能不 怎么能不 哪能不 谁能不 岂能不 怎会不 怎么会不 何不
+        区别 告别 性别 级别 类别 差别 分别 识别 个别 除非 是非 若非 无非 日没 出没 非得 非要 非
+        """,  # not denials although they look it: words, threats, questions, rhetorical questions
+    ),
 )
+
+BEFORE: Final[Mapping[str, Piece]] = {
+    word: Piece(role, degree) for role, degree, words in _WORDS for word in words.split()
+}
 """What may stand before a term. The longest piece holds: 特别 grades although 别 denies."""
 
 AFTER: Final[Mapping[str, float]] = {
-    "极了": 2.0, "死了": 2.0, "透了": 2.0, "透顶": 2.0, "至极": 2.0, "到极点": 2.0, "得不行": 1.5, "得要命": 2.0, "要命": 2.0,
-    "得不得了": 2.0, "不得了": 2.0, "得很": 1.5, "坏了": 1.5, "得慌": 1.5, "死我了": 2.0, "到家": 2.0,
-}  # fmt: skip
+    word: degree
+    for degree, words in (
+        (2.0, "极了 死了 死我了 透了 透顶 至极 到极点 到家 要命 得要命 不得了 得不得了"),
+        (1.5, "得很 得不行 得慌 坏了"),
+    )
+    for word in words.split()
+}
 """What may stand behind a term and raises it."""
 
 CANCELS: Final = ("才怪", "不行", "不可", "都不行", "吗才怪")

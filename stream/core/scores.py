@@ -164,11 +164,11 @@ class PlainScorer:
     __slots__ = ("_automaton", "_odds")
 
     def __init__(self, odds: WordOdds) -> None:
-        words = sorted(word for word in odds.odds.keys() | odds.ignored if word)
+        words = sorted(filter(None, odds.odds))
         self._automaton = ahocorasick_rs.AhoCorasick(
             words, matchkind=ahocorasick_rs.MatchKind.LeftmostLongest
         )
-        self._odds = [None if word in odds.ignored else odds.odds[word] for word in words]
+        self._odds = [odds.odds[word] for word in words]
 
     def score(self, texts: Sequence[str], hits: Sequence[tuple[Hit, ...]]) -> list[Scores]:
         """Return the scores; a text of unknown words has that of a text without any sign."""
@@ -185,14 +185,9 @@ class PlainScorer:
 
     def _mean(self, text: str) -> float:
         odds = self._odds
-        # One is added to the count: two words are not yet a mood.
-        total, count = 0.0, 1
-        for index, _, _ in self._automaton.find_matches_as_indexes(text[:MAX_SCORED]):
-            weight = odds[index]
-            if weight is not None:
-                total += weight
-                count += 1
-        return total / count
+        found: list[tuple[int, int, int]] = self._automaton.find_matches_as_indexes(text[:MAX_SCORED])
+        # One is added to the count: a single word is not yet a mood.
+        return sum([odds[index] for index, _, _ in found]) / (len(found) + 1)
 
 
 SCORERS: Final[Mapping[str, Callable[[Resources], Scorer]]] = {
