@@ -32,7 +32,9 @@ OTHER = "other"
 
 Cell = TypeVar("Cell")
 
-Reading = float | Mapping[tuple[str, ...], float]
+Reading = (
+    float | Mapping[tuple[str], float] | Mapping[tuple[str, str], float] | Mapping[tuple[str, ...], float]
+)
 """What a gauge's callback returns: the number, or one number per tuple of label values."""
 
 

@@ -32,8 +32,8 @@ SOURCE = Label("source", ("kafka", "http", "file", "stdin"))
 INVALID_REASON = Label(  # the reasons of `stream.wire`; a test compares
     "reason",
     (
-        "too_large", "not_json", "not_utf8", "too_deep", "wrong_type", "missing_field", "bad_value", "bad_time",
-        "unknown_type", "key_mismatch", "not_mapped", "internal",
+        "too_large", "not_json", "not_utf8", "too_deep", "wrong_type", "missing_field", "bad_value",
+        "bad_time", "unknown_type", "key_mismatch", "not_mapped", "internal",
     ),
 )
 FLAG = Label("flag", ("clock_skew", "bad_unicode"))
@@ -63,7 +63,7 @@ DEFINITION = Label("definition", ("plain",), 16, "the response metric definition
 RESPONSE = Label("response", ("first", "next"))
 ALERT_STATUS = Label("status", ("firing", "acknowledged", "resolved"))
 RECEIVER = Label("receiver", (), 200, "the receivers of the configuration")
-REASON = Label(
+REASON = Label(  # the reasons of `alerts.model`; a test compares
     "reason",
     (
         NONE, "below_minimum_severity", "no_receiver", "not_told", "unknown_receiver", "receiver_disabled",
@@ -71,8 +71,6 @@ REASON = Label(
         "throttled", "unavailable", "rejected", "unauthorized", "gone", "bad_response", "internal",
         "horizon", "max_attempts",
     ),
-    20,
-    "the reasons of `alerts.model`",
 )
 DELIVERY_OUTCOME = Label("outcome", ("delivered", "failed", "dropped"))
 REPEAT = Label("repeat", ("accepted_again", "after_restart"))
