@@ -7,11 +7,11 @@ import binascii
 import difflib
 import ipaddress
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta, timezone
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
@@ -74,6 +74,17 @@ class _Section(BaseModel):
     model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
 
+S = TypeVar("S", bound=_Section)
+
+_WORDS = {
+    "model_type": "expected a mapping",
+    "dict_type": "expected a mapping",
+    "list_type": "expected a list",
+    "string_type": "expected a string; put a number in quotes",
+}
+"""For what pydantic would say in the terms of Python."""
+
+
 class _Retry(_Section):
     first_delay: Seconds = 1.0
     longest_delay: Seconds = 300.0
@@ -101,14 +112,12 @@ class _Route(_Section):
 
 
 class _Alerts(_Section):
-    receivers: dict[str, _Receiver] = {}
-    routes: list[_Route] = []
+    # Receivers and routes are read one by one: a fault in one must not hide those of the others.
+    receivers: dict[str, Any] = {}
+    routes: list[Any] = []
     default_receivers: Names | None = None
     minimum_severity: Severity = Severity.MEDIUM
     utc_offset: str = "+08:00"
-
-
-_SECTIONS: Mapping[str, type[_Section]] = {"": _Alerts, "receivers": _Receiver, "routes": _Route}
 
 
 def build(
@@ -116,24 +125,34 @@ def build(
 ) -> AlertsConfig:
     """The configuration in `raw`, or every fault of it; see `alerts.config.parse`."""
     problems = _Problems(source, locate)
-    try:
-        section = _Alerts.model_validate(raw)
-    except ValidationError as error:
-        for path, text in _faults(error):
-            problems.add(path, text)
-        raise AlertsConfigError(problems.lines) from None
+    section = problems.read((), _Alerts, raw) or _whatever_is_readable(raw)
     reader = _Reader(problems, folder, env)
-    receivers = {CONSOLE.name: CONSOLE} | {
-        name: reader.receiver(name, receiver) for name, receiver in section.receivers.items()
-    }
-    routes = tuple(_route(problems, index, route, receivers) for index, route in enumerate(section.routes))
+    receivers = {CONSOLE.name: CONSOLE}
+    for name, written in section.receivers.items():
+        if (receiver := problems.read(("receivers", name), _Receiver, written)) is not None:
+            receivers[name] = reader.receiver(name, receiver)
+    known = {CONSOLE.name, *section.receivers}
+    routes = []
+    for index, written in enumerate(section.routes):
+        if (route := problems.read(("routes", index), _Route, written)) is not None:
+            routes.append(_route(problems, index, route, known))
     named = section.default_receivers
     defaults = (CONSOLE.name,) if named is None else tuple(named)
-    _check_names(problems, ("default_receivers",), defaults, receivers)
+    _check_names(problems, ("default_receivers",), defaults, known)
     zone = _zone(problems, section.utc_offset)
     if problems.lines:
         raise AlertsConfigError(problems.lines)
-    return AlertsConfig(receivers, routes, defaults, section.minimum_severity, zone)
+    return AlertsConfig(receivers, tuple(routes), defaults, section.minimum_severity, zone)
+
+
+def _whatever_is_readable(raw: Any) -> _Alerts:
+    """The receivers and routes of a section that has other faults, so that theirs are told as well."""
+    written = raw if isinstance(raw, Mapping) else {}
+    receivers, routes = written.get("receivers"), written.get("routes")
+    return _Alerts(
+        receivers={str(k): v for k, v in receivers.items()} if isinstance(receivers, Mapping) else {},
+        routes=routes if isinstance(routes, list) else [],
+    )
 
 
 @dataclass(slots=True)
@@ -146,6 +165,15 @@ class _Problems:
         place = self.locate(tuple(path)) or self.source
         dotted = ".".join(map(str, ("alerts", *path)))
         self.lines.append(f"{place}: {dotted}: {text}")
+
+    def read(self, path: tuple[str | int, ...], shape: type[S], raw: object) -> S | None:
+        """`raw` in this shape; None, with its faults told, if it has another."""
+        try:
+            return shape.model_validate(raw)
+        except ValidationError as error:
+            for below, text in _faults(error, shape):
+                self.add((*path, *below), text)
+            return None
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,7 +281,7 @@ def _is_webhook_key(secret: Secret) -> bool:
     return len(key) in _WEBHOOK_KEY_BYTES
 
 
-def _route(problems: _Problems, index: int, raw: _Route, receivers: Mapping[str, object]) -> Route:
+def _route(problems: _Problems, index: int, raw: _Route, receivers: Collection[str]) -> Route:
     path = ("routes", index)
     _check_names(problems, (*path, "receivers"), raw.receivers, receivers)
     for value in raw.match.get("severity", ()):
@@ -266,7 +294,7 @@ def _route(problems: _Problems, index: int, raw: _Route, receivers: Mapping[str,
 
 
 def _check_names(
-    problems: _Problems, path: Sequence[str | int], names: Sequence[str], receivers: Mapping[str, object]
+    problems: _Problems, path: Sequence[str | int], names: Sequence[str], receivers: Collection[str]
 ) -> None:
     for name in names:
         if name not in receivers:
@@ -282,26 +310,20 @@ def _zone(problems: _Problems, offset: str) -> timezone:
     return timezone(timedelta(minutes=minutes if match[1] == "+" else -minutes))
 
 
-def _faults(error: ValidationError) -> Iterator[tuple[list[str | int], str]]:
+def _faults(error: ValidationError, shape: type[_Section]) -> Iterator[tuple[tuple[str | int, ...], str]]:
     """What pydantic found, in our words where its own would not help, never with the value."""
     for fault in error.errors(include_url=False, include_input=False, include_context=False):
-        path = [
-            part for part in fault["loc"] if part not in ("bool", "function-before[_listed(), list[str]]")
-        ]
+        path = fault["loc"]
         if fault["type"] == "extra_forbidden":
-            yield path, "unknown key" + _hint(str(path[-1]), _known_keys(path))
+            keys = (_Retry if "retry" in path[:-1] else shape).model_fields
+            yield (
+                path,
+                "unknown key" + _hint(str(path[-1]), (info.alias or key for key, info in keys.items())),
+            )
         else:
-            yield path, fault["msg"].removeprefix("Value error, ")
+            yield path, _WORDS.get(fault["type"], fault["msg"].removeprefix("Value error, "))
 
 
-def _known_keys(path: Sequence[str | int]) -> list[str]:
-    if path[-2:-1] == ["retry"]:
-        section: type[_Section] = _Retry
-    else:
-        section = _SECTIONS[str(path[0]) if len(path) > 1 else ""]
-    return [info.alias or name for name, info in section.model_fields.items()]
-
-
-def _hint(word: str, known: Any) -> str:
-    close = difflib.get_close_matches(word, [str(item) for item in known], n=1)
-    return f"; did you mean {close[0]!r}?" if close else ""
+def _hint(word: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(word, list(known), n=1)
+    return f"; did you mean '{close[0]}'?" if close else ""

@@ -91,7 +91,7 @@ class Dispatcher:
             post = self._post(entry.receiver)
             post.restored.add(entry.notification_id)
             post.possible_repeats = post.slots
-        self.adopt(entries)
+            self._queue(post, entry)
         return len(entries)
 
     async def accept(self, notifications: Iterable[Notification]) -> None:
@@ -113,8 +113,6 @@ class Dispatcher:
                     )
             if fresh:
                 await self._store.put(list(fresh.values()))
-        for entry in fresh.values():
-            self._metrics.accepted(entry.receiver)
         self.adopt(fresh.values())
 
     def adopt(self, entries: Iterable[Notification]) -> None:
@@ -124,10 +122,8 @@ class Dispatcher:
         what had failed: written anew as pending, then adopted.
         """
         for entry in entries:
-            post = self._post(entry.receiver)
-            if entry.open and entry.notification_id not in post.lane:
-                post.lane.add(entry)
-                self._wake(post)
+            if self._queue(self._post(entry.receiver), entry):
+                self._metrics.accepted(entry.receiver)
 
     async def idle(self) -> None:
         """Return when nothing is in flight and nothing is due before time moves on."""
@@ -151,12 +147,20 @@ class Dispatcher:
             self._posts[receiver] = _Post(receiver, config, sender)
         return self._posts[receiver]
 
+    def _queue(self, post: _Post, entry: Notification) -> bool:
+        if not entry.open or entry.notification_id in post.lane:
+            return False
+        post.lane.add(entry)
+        self._wake(post)
+        return True
+
     def _wake(self, post: _Post) -> None:
         self._metrics.queue_depth(post.name, len(post.lane))
         post.wakeup.set()
         self._changed.set()
         if post.loop is None and not self._stopped:
             post.loop = asyncio.create_task(self._work(post), name=f"alerts to {post.name}")
+            post.loop.add_done_callback(partial(self._ended, post))
 
     async def _work(self, post: _Post) -> None:
         """Start what is due while slots are free; sleep until a slot, an entry or the time comes."""
@@ -168,6 +172,12 @@ class Dispatcher:
                 task.add_done_callback(partial(self._sent, post, entry))
             free = post.lane.in_flight < post.slots
             await self._wait(post.wakeup, post.lane.next_at() if free else None)
+
+    def _ended(self, post: _Post, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            # Only a fault in this file or in `lane` gets here; the next entry starts the work anew.
+            logger.error("the work for %s broke: %s", post.name, type(error).__name__)
+            post.loop = None
 
     async def _wait(self, event: asyncio.Event, until_ms: int | None) -> None:
         waiting: set[asyncio.Task[Any]] = {asyncio.create_task(event.wait())}

@@ -80,7 +80,7 @@ async def speaking(answer: bytes, *, then_hang: bool = False) -> AsyncIterator[s
     """A server that writes raw bytes after the request's head and then hangs or closes."""
 
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await reader.readuntil(b"\r\n\r\n")
+        await reader.read(65536)  # the head of the request, or a TLS client's hello
         writer.write(answer)
         await writer.drain()
         if then_hang:
@@ -228,7 +228,7 @@ async def test_nobody_listening_is_retried(type_: ReceiverType) -> None:
 
 @every_receiver
 async def test_tls_to_a_plain_server_is_retried(type_: ReceiverType) -> None:
-    async with serving(lambda _: asyncio.sleep(0, web.Response())) as url:
+    async with speaking(b"HTTP/1.1 400 Bad Request\r\n\r\n") as url:
         verdict = await attempt(type_, url.replace("http:", "https:"))
     assert (verdict.answer, verdict.reason) == (Answer.UNREACHABLE, Reason.TLS)
 

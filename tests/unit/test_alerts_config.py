@@ -92,15 +92,35 @@ def test_unknown_keys_are_refused_with_a_suggestion_all_at_once() -> None:
         receivers:
           ops: {type: dingtalk, url_env: ROBOT_URL, timout: 3}
           hook: {type: webhook, url: "https://x/y", retry: {horizn: 3}}
+          bot: {type: wecom, url_env: MISSING}
         rotes: []
         routes: [{receivers: [ops], contine: true}]
         """
     ) == [
+        "yanshao.yaml: alerts.rotes: unknown key; did you mean 'routes'?",
         "yanshao.yaml: alerts.receivers.ops.timout: unknown key; did you mean 'timeout'?",
         "yanshao.yaml: alerts.receivers.hook.retry.horizn: unknown key; did you mean 'horizon'?",
+        "yanshao.yaml: alerts.receivers.bot.url_env: environment variable MISSING is not set",
         "yanshao.yaml: alerts.routes.0.contine: unknown key; did you mean 'continue'?",
-        "yanshao.yaml: alerts.rotes: unknown key; did you mean 'routes'?",
     ]
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("[1]", "alerts: expected a mapping"),
+        ("receivers: 3", "alerts.receivers: expected a mapping"),
+        ("receivers: {a: 3}", "alerts.receivers.a: expected a mapping"),
+        ("routes: 3", "alerts.routes: expected a list"),
+        ("utc_offset: 8", "alerts.utc_offset: expected a string; put a number in quotes"),
+        (
+            "receivers: {a: {type: webhok}}",
+            "alerts.receivers.a.type: Input should be 'console', 'dingtalk', 'feishu', 'webhook' or 'wecom'",
+        ),
+    ],
+)
+def test_wrong_shapes_are_named(text: str, fault: str) -> None:
+    assert problems(text) == [f"yanshao.yaml: {fault}"]
 
 
 def test_faults_of_meaning_are_told_all_at_once() -> None:

@@ -78,7 +78,11 @@ class Counts(NoMetrics):
         self.latencies: list[float] = []
         self.depths: list[int] = []
         self.up: list[bool] = []
+        self.taken = 0
         self.failures = 0
+
+    def accepted(self, receiver: str) -> None:
+        self.taken += 1
 
     def repeated(self, receiver: str, repeat: Repeat) -> None:
         self.repeats.append((receiver, repeat))
@@ -499,6 +503,20 @@ async def test_a_ledger_that_fails_after_delivery_is_written_later_and_nothing_s
     assert bench.outcome(entry) == (Outcome.DELIVERED, None)
     assert len(bench.senders["hook"].sent) == 1
     await dispatcher.stop(0)
+
+
+async def test_entries_count_as_accepted_once_whoever_wrote_them() -> None:
+    bench = Bench(hook=Script(gate=asyncio.Event()))
+    dispatcher = bench.dispatcher()
+    await dispatcher.accept([note("c-1"), note("c-1")])
+    await bench.store.put([note("c-2")])
+    dispatcher.adopt([note("c-2"), note("c-2")])
+    assert bench.metrics.taken == 2
+    await dispatcher.stop(0)
+    again = bench.dispatcher()
+    assert await again.restore() == 2
+    assert bench.metrics.taken == 2
+    await again.stop(0)
 
 
 async def test_failed_entries_written_anew_and_adopted_are_sent_again() -> None:
