@@ -91,7 +91,12 @@ class _Teller:
         self.source_partition = source_partition
         self.alerts: list[Alert] = []
         self.links = (
-            [Link(rel="conversation", href=conversation_url.replace("{conversation_id}", state.conversation_id))]
+            [
+                Link(
+                    rel="conversation",
+                    href=conversation_url.replace("{conversation_id}", state.conversation_id),
+                )
+            ]
             if conversation_url
             else []
         )
@@ -114,7 +119,7 @@ class _Teller:
         else:
             if any(known.finding_id == finding.finding_id for known in entry.findings):
                 return
-            entry.findings = (entry.findings + [told])[-FINDINGS_KEPT:]
+            entry.findings = [*entry.findings, told][-FINDINGS_KEPT:]
             if told.severity.rank <= entry.severity.rank:
                 self.state.alerts[key] = entry
                 return

@@ -100,9 +100,7 @@ def of_clock(book: RuleBook, state: State, fired: Fired, *, corrected: bool = Fa
     )
 
 
-def take_back_close(
-    book: RuleBook, state: State, rule_id: str, finding_id: str, t: int
-) -> Finding | None:
+def take_back_close(book: RuleBook, state: State, rule_id: str, finding_id: str, t: int) -> Finding | None:
     """Return the correction of what a rule concluded at a close that was not the end."""
     rule = book.rules.get(rule_id)
     if rule is None:

@@ -165,6 +165,8 @@ class State(Struct, array_like=True):
     # A bot is in charge: nobody owes a person's answer until the conversation reaches people.
     bot_stage: bool = False
     close_findings: list[tuple[str, str]] = field(default_factory=list)
+    # The book that the latest event was applied with; another one may not know these rules.
+    book: str = ""
 
     def intern(self, name: str) -> int:
         """Return the index of ``name``, so that records repeat a number and not a text."""
@@ -183,7 +185,7 @@ class State(Struct, array_like=True):
         return f"{self.names[clock.kind]}#{clock.number}"
 
 
-class UnsupportedVersion(ValueError):
+class UnsupportedVersionError(ValueError):
     """A record was written by a newer release; reading it would lose what that release knew."""
 
 
@@ -214,7 +216,7 @@ def decode(
     """Return the state of a record, migrated where an older release wrote it.
 
     Raises:
-        UnsupportedVersion: The record is newer than this release.
+        UnsupportedVersionError: The record is newer than this release.
         msgspec.DecodeError: The bytes are no record.
         msgspec.ValidationError: The record's fields have wrong types.
     """
@@ -223,7 +225,7 @@ def decode(
         return _decoder.decode(raw).state
     found, fields = _plain.decode(raw)
     if found > version:
-        raise UnsupportedVersion(f"state record of version {found}; this release reads up to {version}")
+        raise UnsupportedVersionError(f"state record of version {found}; this release reads up to {version}")
     for step in range(found, version):
         fields = migrations[step](fields)
     return msgspec.convert(fields, State)

@@ -18,7 +18,8 @@ from typing import NamedTuple, Protocol
 
 from alerts.model import Alert
 from stream import alerting
-from stream.core import engine, state as states
+from stream.core import clocks, engine
+from stream.core import state as states
 from stream.core.annotation import EMPTY, Annotation
 from stream.core.book import RuleBook
 from stream.core.clocks import Due
@@ -76,6 +77,19 @@ class Applied:
     applied: int = 0
     skipped: int = 0
 
+    def merge(self, later: Applied) -> None:
+        """Add what was applied after this."""
+        self.records.extend(later.records)
+        for conversation_id in later.changed:
+            self.forgotten.pop(conversation_id, None)
+        for conversation_id in later.forgotten:
+            self.changed.pop(conversation_id, None)
+        self.changed.update(later.changed)
+        self.forgotten.update(later.forgotten)
+        self.counted.update(later.counted)
+        self.applied += later.applied
+        self.skipped += later.skipped
+
 
 class Conversations:
     """All open conversations of one partition (or of the whole embedded runtime)."""
@@ -107,11 +121,11 @@ class Conversations:
         """Take a record back from durable storage, and its next due clock with it.
 
         Raises:
-            stream.core.state.UnsupportedVersion: A newer release wrote the record.
+            stream.core.state.UnsupportedVersionError: A newer release wrote the record.
         """
         state = states.decode(raw)
         self._states[conversation_id] = raw
-        self._schedule(conversation_id, engine.clocks.upcoming(state, knowledge.book.limits))
+        self._schedule(conversation_id, clocks.upcoming(state, knowledge.book.limits))
 
     def load_gone(self, conversation_id: str, applied: tuple[int, ...]) -> None:
         """Take back the offsets of a conversation that was forgotten but may be read again."""
@@ -251,7 +265,7 @@ class Conversations:
                 continue
             raw = states.encode(state)
             self._states[conversation_id] = done.changed[conversation_id] = raw
-            self._schedule(conversation_id, engine.clocks.upcoming(state, knowledge.book.limits))
+            self._schedule(conversation_id, clocks.upcoming(state, knowledge.book.limits))
 
     # Time -----------------------------------------------------------------------------------------
 
@@ -289,7 +303,8 @@ class Conversations:
             if at is None or at >= now:
                 break
             _, conversation_id = heapq.heappop(self._dues)
-            timers.append(Timer(conversation_id, self._next_due.pop(conversation_id).clock_id, at))
+            clock_id = self._next_due.pop(conversation_id).clock_id
+            timers.append(Timer(conversation_id=conversation_id, clock_id=clock_id, due=at))
         return timers
 
     def advance(self, knowledge: Knowledge, until: int) -> Applied:
@@ -299,7 +314,7 @@ class Conversations:
         return done
 
     def _tick(self, knowledge: Knowledge, until: int, done: Applied) -> None:
-        """Let clocks with ``due < until`` come due, conversation by conversation in the order of their dues."""
+        """Let clocks with ``due < until`` come due, one conversation after another."""
         while True:
             at = self.next_due()
             if at is None or at >= until:

@@ -63,7 +63,9 @@ class Replayed:
                 self.summaries[record.conversation_id] = record
 
 
-def read(sources: Iterable[str], progress: Callable[[int], None] | None = None) -> Iterator[Received | Refused]:
+def read(
+    sources: Iterable[str], progress: Callable[[int], None] | None = None
+) -> Iterator[Received | Refused]:
     """Yield the events of the sources in order, and what could not be read of them.
 
     ``progress`` is told the bytes of each line. For the errors of reading see ``wire.read_events``.
@@ -130,10 +132,16 @@ def write(done: Replayed, out: Path, zone: tzinfo) -> None:
     ):
         with (out / f"{name}.jsonl").open("wb") as file:
             for record in records:
-                line = wire.encode_alert(record, zone) if isinstance(record, Alert) else wire.encode(record, zone)
+                line = (
+                    wire.encode_alert(record, zone)
+                    if isinstance(record, Alert)
+                    else wire.encode(record, zone)
+                )
                 file.write(line + b"\n")
     refused = out / "dlq.jsonl"
     if done.refused:
-        refused.write_bytes(b"".join(msgspec.json.encode(msgspec.to_builtins(one)) + b"\n" for one in done.refused))
+        refused.write_bytes(
+            b"".join(msgspec.json.encode(msgspec.to_builtins(one)) + b"\n" for one in done.refused)
+        )
     else:
         refused.unlink(missing_ok=True)  # of an earlier run into the same directory

@@ -35,7 +35,8 @@ CREATE TABLE IF NOT EXISTS ledger (
 CREATE INDEX IF NOT EXISTS ledger_open ON ledger (outcome) WHERE outcome = 'pending';
 CREATE INDEX IF NOT EXISTS ledger_by_alert ON ledger (alert_id, receiver);
 CREATE TABLE IF NOT EXISTS dlq (
-    seq INTEGER PRIMARY KEY, reason TEXT NOT NULL, detail TEXT NOT NULL, at INTEGER NOT NULL, raw BLOB NOT NULL
+    seq INTEGER PRIMARY KEY, reason TEXT NOT NULL, detail TEXT NOT NULL, at INTEGER NOT NULL,
+    raw BLOB NOT NULL
 );
 """
 
@@ -71,11 +72,7 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
             path, timeout=_BUSY_SECONDS, check_same_thread=False, isolation_level=None
         )
     try:
-        (version,) = connection.execute("PRAGMA user_version").fetchone()
-        if version > SCHEMA_VERSION:
-            raise StoreVersionError(
-                f"{path.name} has schema {version}; this release knows up to {SCHEMA_VERSION}"
-            )
+        _check_version(connection, path)
         if not read_only:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
@@ -85,6 +82,14 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def _check_version(connection: sqlite3.Connection, path: Path) -> None:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > SCHEMA_VERSION:
+        raise StoreVersionError(
+            f"{path.name} has schema {version}; this release knows up to {SCHEMA_VERSION}"
+        )
 
 
 class Store:

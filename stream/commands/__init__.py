@@ -1,0 +1,1 @@
+"""The commands of ``yanshao``, one file each; imported when called."""

@@ -1,0 +1,110 @@
+"""What a message does to a conversation."""
+
+from __future__ import annotations
+
+from stream.core import clocks, lifecycle, rules, service, summary
+from stream.core.annotation import Scores
+from stream.core.attributes import merge
+from stream.core.events import Message, Role
+from stream.core.evidence import last_words
+from stream.core.ids import mark
+from stream.core.outputs import Score
+from stream.core.rules import Arm, Disarm, View
+from stream.core.state import MARK_SIZE, SEEN_LIMIT, SKETCH_LIMIT, Sketch, State
+from stream.core.work import Work, role_counts, scope
+
+_WAITING_RULES = frozenset({clocks.RULE})
+
+
+def apply(work: Work, event: Message, t: int) -> bool:
+    """Apply a message; return False where it is one of the last that were applied already."""
+    state = work.state
+    known = mark(event.message_id)
+    if _is_seen(state.seen, known):
+        work.note("duplicate")
+        return False
+    state.seen = (state.seen + known)[-SEEN_LIMIT * MARK_SIZE :]
+    merge(state, event)
+    role = event.sender.role
+    state.count(role)
+    if state.closed_at is not None and role is Role.CUSTOMER:
+        lifecycle.reopen(work, t)
+    if event.content.text:
+        _sketch(state, event, t)
+    if role is Role.CUSTOMER:
+        _customer_said(work, event, t)
+    elif role is Role.AGENT:
+        work.take_back(service.agent_said(work.book, state, event.sender, t))
+    elif role is Role.BOT:
+        service.bot_said(state, t)
+    _apply_rules(work, event, t)
+    if role is not Role.SYSTEM:
+        state.last_role = role
+    return True
+
+
+def _is_seen(seen: bytes, known: bytes) -> bool:
+    at = seen.find(known)
+    while at >= 0 and at % MARK_SIZE:
+        at = seen.find(known, at + 1)  # across two marks: a coincidence
+    return at >= 0
+
+
+def _sketch(state: State, event: Message, t: int) -> None:
+    text = event.content.text
+    state.sketches.append(Sketch(mark(text), len(text), event.sender.role, t))
+    del state.sketches[:-SKETCH_LIMIT]
+
+
+def _customer_said(work: Work, event: Message, t: int) -> None:
+    state, annotation = work.state, work.annotation
+    scores = annotation.scores or Scores()
+    work.scores.append(
+        Score(
+            conversation_id=state.conversation_id,
+            message_id=event.message_id,
+            dissatisfaction=scores.dissatisfaction,
+            anger=scores.anger,
+            abuse=scores.abuse,
+        )
+    )
+    if event.content.text:
+        summary.add_scores(state, scores)
+        state.pleased = summary.is_pleased(annotation)
+        state.last_words = last_words(annotation)
+        _categorise(work)
+    service.customer_said(work.book, state, t)
+
+
+def _categorise(work: Work) -> None:
+    """Let the first words that name a category settle it, unless an event did."""
+    state = work.state
+    if "category" not in state.attributes:
+        category = work.book.categories.match(work.annotation.hits)
+        if category is not None:
+            state.attributes["category"] = category
+            state.category_source = "text"
+
+
+def _apply_rules(work: Work, event: Message, t: int) -> None:
+    state = work.state
+    view = View(event.sender.role, t, role_counts(state), work.annotation, event.sender.mode, scope(state))
+    outcome = rules.on_message(work.book.rules, state.rules, view)
+    for disarm in outcome.disarms:
+        _disarm(work, disarm, t)
+    for arm in outcome.arms:
+        _arm(work, arm, t)
+    for hit in outcome.hits:
+        work.tell_hit(hit, message_id=event.message_id)
+
+
+def _arm(work: Work, arm: Arm, t: int) -> None:
+    clocks.start(work.state, clocks.RULE, arm.rule_id, t, [arm.due - t])
+
+
+def _disarm(work: Work, disarm: Disarm, t: int) -> None:
+    state = work.state
+    for clock in clocks.of_kinds(state, _WAITING_RULES):
+        if state.names[clock.policy] == disarm.rule_id:
+            work.take_back(clocks.answer(clock, t))
+            return

@@ -1,0 +1,117 @@
+"""One step in progress: what it reads, what it gathers, and how a hit becomes a finding."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from stream.core import clocks, findings, summary
+from stream.core.annotation import Annotation
+from stream.core.book import RuleBook
+from stream.core.clocks import Due, Fired
+from stream.core.outputs import Contact, Finding, Score, Summary
+from stream.core.rules import Counts, RuleHit
+from stream.core.state import State
+
+_SCOPE_NAMES = ("shop_id", "channel", "group", "category", "tier", "country", "product")
+
+
+class Step(NamedTuple):
+    """What one event came to.
+
+    ``state`` is ``None`` once the conversation is forgotten. ``clocks`` is what will come due if
+    nothing else happens, earliest first. ``counted`` names what was noticed on the way (duplicate,
+    late, unknown issue …) for the metrics.
+    """
+
+    state: State | None
+    findings: tuple[Finding, ...] = ()
+    scores: tuple[Score, ...] = ()
+    summary: Summary | None = None
+    contacts: tuple[Contact, ...] = ()
+    clocks: tuple[Due, ...] = ()
+    counted: tuple[str, ...] = ()
+
+
+class Work:
+    """Gathers what one step gives; ``state`` is changed in place."""
+
+    __slots__ = ("annotation", "book", "contacts", "counted", "findings", "scores", "state", "summary")
+
+    def __init__(self, book: RuleBook, state: State, annotation: Annotation) -> None:
+        self.book = book
+        self.state = state
+        self.annotation = annotation
+        self.findings: list[Finding] = []
+        self.scores: list[Score] = []
+        self.summary: Summary | None = None
+        self.contacts: list[Contact] = []
+        self.counted: list[str] = []
+
+    def tell(self, finding: Finding) -> None:
+        """Gather a finding and count it for the summary."""
+        self.findings.append(finding)
+        self.state.count(f"finding.{finding.kind}", findings.weight(finding))
+
+    def note(self, name: str) -> None:
+        """Count a happening, for the summary and for the metrics."""
+        self.counted.append(name)
+        self.state.count(name)
+
+    def tell_hit(
+        self, hit: RuleHit, *, message_id: str | None = None, clock_id: str | None = None
+    ) -> Finding | None:
+        """Gather the finding of a rule's hit; a staged rule is counted and not told."""
+        if hit.rule.staged:
+            self.note(f"staged:{hit.rule.id}")
+            return None
+        finding = findings.of_rule(self.state, hit, self.annotation, message_id=message_id, clock_id=clock_id)
+        self.tell(finding)
+        summary.add_points(self.state, hit.rule, finding)
+        return finding
+
+    def take_back(self, wrong: tuple[Fired, ...]) -> None:
+        """Correct what clocks told at moments that an answer proves wrong."""
+        for fired in wrong:
+            finding = findings.of_clock(self.book, self.state, fired, corrected=True)
+            if finding is not None:
+                self.tell(finding)
+
+    def summarise(self) -> None:
+        """Make the next revision of the summary, and the contact that goes with it."""
+        self.state.revision += 1
+        self.summary = summary.of(self.book, self.state)
+        contact = summary.contact_of(self.summary)
+        if contact is not None:
+            self.contacts.append(contact)
+
+    def finish(self, before: Step | None = None) -> Step:
+        """Return what was gathered, after what ``before`` gave."""
+        done = Step(
+            self.state,
+            tuple(self.findings),
+            tuple(self.scores),
+            self.summary,
+            tuple(self.contacts),
+            clocks.upcoming(self.state, self.book.limits),
+            tuple(self.counted),
+        )
+        if before is None:
+            return done
+        return done._replace(
+            findings=before.findings + done.findings,
+            summary=done.summary or before.summary,
+            contacts=before.contacts + done.contacts,
+            counted=before.counted + done.counted,
+        )
+
+
+def scope(state: State) -> Mapping[str, str | None]:
+    """Return what a rule's scope is matched against."""
+    return {name: state.attributes.get(name) for name in _SCOPE_NAMES}
+
+
+def role_counts(state: State) -> Counts:
+    """Return how many messages each role has written."""
+    count = state.counts.get
+    return Counts(count("customer", 0), count("agent", 0), count("bot", 0), count("system", 0))

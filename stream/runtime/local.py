@@ -1,0 +1,385 @@
+"""The embedded runtime: one process, one file, exactly once.
+
+Theory of operation. Events wait in a queue; one thread takes all that is there (at most
+``TRANSACTION_EVENTS``), applies it with the clocks that came due, and commits states, records,
+refused events and notifications in one SQLite transaction. Only then are the senders answered and
+the notifications handed to the dispatcher. While one transaction commits, the next gathers, so a
+busy store shares each commit among many requests and a quiet one adds no wait. A transaction that
+fails leaves nothing behind: memory is read back from the file, and its senders are told to come
+again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import tzinfo
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from alerts import policy
+from alerts.config import AlertsConfig
+from alerts.dispatcher import Dispatcher
+from alerts.model import Alert, Notification, Outcome
+from stream import wire
+from stream.core.outputs import Contact, Finding, Score, Summary
+from stream.runtime.clock import Clock, WallClock
+from stream.runtime.conversations import Applied, Conversations, Input, Knowledge, Record
+from stream.runtime.http import Overloaded, Unavailable
+from stream.runtime.store import FILE_NAME, RecordRow, Store, connect
+from stream.wire import InvalidMessage
+
+logger = logging.getLogger(__name__)
+
+# About 100 ms of engine work: long enough to share a commit widely, short enough that no sender
+# waits noticeably for those before it.
+TRANSACTION_EVENTS = 2_000
+# How often the clocks are looked at when no event comes; lateness stays well under a second.
+TICK_SECONDS = 0.2
+
+
+@dataclass(slots=True)
+class _Events:
+    """Events of one sender, and its answer to be."""
+
+    raws: Sequence[bytes]
+    received_at: int | None
+    keep_refused: bool
+    answer: asyncio.Future[list[InvalidMessage | None]]
+
+
+@dataclass(slots=True)
+class _Write:
+    """A piece of work on the store that shares the next transaction."""
+
+    work: Callable[[Store], Any]
+    answer: asyncio.Future[Any]
+
+
+@dataclass(slots=True)
+class _Done:
+    """What a transaction came to, once it is durable."""
+
+    outcomes: list[Any] = field(default_factory=list)
+    applied: Applied = field(default_factory=Applied)
+    notifications: list[Notification] = field(default_factory=list)
+    commit_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """How much may wait before senders are turned away."""
+
+    events: int = 20_000
+    size: int = 64 * 1024 * 1024
+
+
+class LocalRuntime:
+    """Takes events, keeps conversations, raises alerts; everything durable before it is answered.
+
+    ``knowledge`` is asked anew for every transaction, so a reload takes hold at the next one.
+    ``observe`` is told every committed batch, on the event loop (metrics).
+    """
+
+    def __init__(
+        self,
+        data_dir: Path,
+        knowledge: Callable[[], Knowledge],
+        alerts_config: AlertsConfig,
+        *,
+        clock: Clock,
+        zone: tzinfo = wire.DEFAULT_ZONE,
+        queue: Queue = Queue(),
+        conversation_url: str | None = None,
+        observe: Callable[[Applied, float], None] | None = None,
+    ) -> None:
+        self._path = data_dir / FILE_NAME
+        self._knowledge = knowledge
+        self._alerts = alerts_config
+        self._clock = clock
+        self._zone = zone
+        self._queue = queue
+        self._conversation_url = conversation_url
+        self._observe = observe
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
+        self._jobs: deque[_Events | _Write] = deque()
+        self._queued_events = 0
+        self._queued_bytes = 0
+        self._wakeup = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._stopping = False
+        self._writer: asyncio.Task[None] | None = None
+        self._store: Store | None = None
+        self._dispatcher: Dispatcher | None = None
+        self.conversations = Conversations(conversation_url=conversation_url)
+
+    # Life -------------------------------------------------------------------------------------------
+
+    async def start(self, dispatcher: Dispatcher | None = None) -> None:
+        """Open the store, take up where it stands, and begin.
+
+        Raises:
+            stream.runtime.store.StoreVersionError: A newer release made the file.
+            stream.core.state.UnsupportedVersionError: A newer release wrote a record.
+            sqlite3.Error: The file cannot be used.
+        """
+        loop = asyncio.get_running_loop()
+        await loop.run_in_executor(self._thread, self._open)
+        self._dispatcher = dispatcher
+        self._writer = asyncio.create_task(self._write_loop(), name="store writer")
+        if dispatcher is not None:
+            await dispatcher.restore()
+
+    async def stop(self) -> None:
+        """Commit what waits, then close the store. Senders that come later are turned away."""
+        self._stopping = True
+        self._wakeup.set()
+        if self._writer is not None:
+            await self._writer
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
+        self._thread.shutdown()
+
+    def _open(self) -> None:
+        self._store = Store(connect(self._path))
+        self._read_back()
+
+    def _close(self) -> None:
+        if self._store is not None:
+            self._store.connection.close()
+            self._store = None
+
+    def _read_back(self) -> None:
+        """Make memory what the file says."""
+        assert self._store is not None
+        conversations = Conversations(conversation_url=self._conversation_url)
+        knowledge = self._knowledge()
+        for conversation_id, raw in self._store.conversations():
+            conversations.load(knowledge, conversation_id, raw)
+        self.conversations = conversations
+
+    # What others ask ----------------------------------------------------------------------------------
+
+    @property
+    def queued_events(self) -> int:
+        """Events that wait for their transaction."""
+        return self._queued_events
+
+    async def accept(
+        self, events: Sequence[bytes], *, keep_refused: bool = False, stamped: bool = True
+    ) -> list[InvalidMessage | None]:
+        """Apply events and return once they are durable: why each was refused, or None.
+
+        ``keep_refused`` puts refused ones into the store's dead letters (where nobody hears the
+        answer). Without ``stamped`` events have no moment of receipt (a recorded day), and none is
+        clamped.
+
+        Raises:
+            Overloaded: The queue is full, or the runtime is stopping; nothing was taken.
+            Unavailable: The store failed; nothing was taken.
+        """
+        size = sum(map(len, events))
+        over = self._queued_events + len(events) > self._queue.events
+        if self._stopping or over or self._queued_bytes + size > self._queue.size:
+            raise Overloaded
+        answer: asyncio.Future[list[InvalidMessage | None]] = asyncio.get_running_loop().create_future()
+        received_at = self._clock.now_ms() if stamped else None
+        self._queued_events += len(events)
+        self._queued_bytes += size
+        self._jobs.append(_Events(events, received_at, keep_refused, answer))
+        self._wakeup.set()
+        try:
+            return await answer
+        finally:
+            self._queued_events -= len(events)
+            self._queued_bytes -= size
+
+    async def write(self, work: Callable[[Store], Any]) -> Any:
+        """Do ``work`` on the store within the next transaction; return its result once durable."""
+        answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        self._jobs.append(_Write(work, answer))
+        self._wakeup.set()
+        return await answer
+
+    async def settled(self) -> None:
+        """Return when nothing waits and no transaction is open."""
+        while self._jobs or not self._idle.is_set():
+            await asyncio.sleep(0)
+            await self._idle.wait()
+
+    # The writer ---------------------------------------------------------------------------------------
+
+    async def _write_loop(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            self._wakeup.clear()
+            jobs = self._take_jobs()
+            due = self.conversations.next_due()
+            if not jobs and (due is None or due >= self._clock.now_ms()):
+                if self._stopping:
+                    return
+                self._idle.set()
+                await self._sleep()
+                continue
+            self._idle.clear()
+            try:
+                done = await loop.run_in_executor(self._thread, self._transact, jobs)
+            except Exception as error:  # noqa: BLE001 - any fault of the medium; nothing was committed
+                await self._give_up(jobs, error)
+                continue
+            self._answer(jobs, done)
+
+    async def _sleep(self) -> None:
+        try:
+            await asyncio.wait_for(self._wakeup.wait(), TICK_SECONDS)
+        except TimeoutError:
+            return
+
+    def _take_jobs(self) -> list[_Events | _Write]:
+        jobs: list[_Events | _Write] = []
+        events = 0
+        while self._jobs and events < TRANSACTION_EVENTS:
+            job = self._jobs.popleft()
+            events += len(job.raws) if isinstance(job, _Events) else 0
+            jobs.append(job)
+        return jobs
+
+    def _answer(self, jobs: Sequence[_Events | _Write], done: _Done) -> None:
+        for job, outcome in zip(jobs, done.outcomes, strict=True):
+            if not job.answer.done():  # its sender may have gone
+                job.answer.set_result(outcome)
+        if self._dispatcher is not None:
+            self._dispatcher.adopt(done.notifications)
+        if self._observe is not None:
+            self._observe(done.applied, done.commit_seconds)
+
+    async def _give_up(self, jobs: Sequence[_Events | _Write], error: Exception) -> None:
+        # The type and no more: a text of SQLite may quote what was to be written.
+        logger.error("transaction failed, nothing of it was kept: %s", type(error).__name__)
+        while True:
+            try:
+                await asyncio.get_running_loop().run_in_executor(self._thread, self._read_back)
+                break
+            except sqlite3.Error as again:
+                logger.error("the store cannot be read: %s", type(again).__name__)  # noqa: TRY400
+                await asyncio.sleep(1)
+        for job in jobs:
+            if not job.answer.done():
+                job.answer.set_exception(Unavailable())
+        await asyncio.sleep(TICK_SECONDS)
+
+    def _transact(self, jobs: Sequence[_Events | _Write]) -> _Done:
+        """Do everything in one transaction; runs in the store's thread."""
+        store = self._store
+        assert store is not None
+        done = _Done()
+        store.begin()
+        try:
+            inputs: list[Input] = []
+            for job in jobs:
+                if isinstance(job, _Write):
+                    done.outcomes.append(job.work(store))
+                else:
+                    done.outcomes.append(self._decode(store, job, inputs))
+            done.applied = self.conversations.apply(self._knowledge(), inputs)
+            self._apply_due(done.applied)
+            self._keep(store, done)
+            begun = time.perf_counter()
+            store.commit()
+            done.commit_seconds = time.perf_counter() - begun
+        except BaseException:
+            store.roll_back()
+            raise
+        return done
+
+    def _apply_due(self, done: Applied) -> None:
+        """Let what came due speak, after the events that were there before it was looked at."""
+        timers = self.conversations.take_due(self._clock.now_ms())
+        if timers:
+            done.merge(self.conversations.apply(self._knowledge(), [Input(timer) for timer in timers]))
+
+    def _decode(self, store: Store, job: _Events, inputs: list[Input]) -> list[InvalidMessage | None]:
+        outcomes: list[InvalidMessage | None] = []
+        refused: list[tuple[str, str, int, bytes]] = []
+        for raw in job.raws:
+            try:
+                inputs.append(Input(wire.decode(raw, received_at=job.received_at)))
+                outcomes.append(None)
+            except InvalidMessage as error:
+                outcomes.append(error)
+                refused.append((error.reason, error.detail, self._clock.now_ms(), raw))
+        if job.keep_refused and refused:
+            store.add_refused(refused)
+        return outcomes
+
+    def _keep(self, store: Store, done: _Done) -> None:
+        applied = done.applied
+        store.put_conversations(applied.changed.items(), applied.forgotten)
+        store.add_records([row_of(record, self._zone) for record in applied.records])
+        planned = [
+            notification
+            for record in applied.records
+            if isinstance(record, Alert)
+            for notification in policy.plan(self._alerts, record).notifications
+        ]
+        known = store.seen([one.notification_id for one in planned])
+        # Delivery lives in real time, whatever clock the events run on.
+        now = WallClock().now_ms()
+        done.notifications = [
+            msgspec.structs.replace(one, created_at=now, next_attempt_at=now)
+            for one in planned
+            if one.notification_id not in known
+        ]
+        store.put_notifications(done.notifications)
+
+
+class LocalLedger:
+    """The dispatcher's ledger in the runtime's own store (``alerts.ledger.LedgerStore``)."""
+
+    def __init__(self, runtime: LocalRuntime) -> None:
+        self._runtime = runtime
+
+    async def put(self, entries: Sequence[Notification]) -> None:
+        """Write entries; durable when it returns."""
+        await self._runtime.write(lambda store: store.put_notifications(entries))
+
+    async def load_open(self) -> list[Notification]:
+        """Return every pending entry."""
+        found: list[Notification] = await self._runtime.write(lambda store: store.open_notifications())
+        return found
+
+    async def seen(self, notification_ids: Sequence[str]) -> dict[str, Outcome]:
+        """Return the outcome of each known id."""
+        found: dict[str, Outcome] = await self._runtime.write(lambda store: store.seen(notification_ids))
+        return found
+
+    async def told(self, alert_id: str, receiver: str) -> bool:
+        """Return whether this receiver was told that this alert fires."""
+        found: bool = await self._runtime.write(lambda store: store.told(alert_id, receiver))
+        return found
+
+
+def row_of(record: Record, zone: tzinfo) -> RecordRow:
+    """Return an output record as a row of the store."""
+    if isinstance(record, Alert):
+        body = wire.encode_alert(record, zone)
+        return RecordRow("alert", record.alert_id, record.conversation_id, record.at, body)
+    body = wire.encode(record, zone)
+    if isinstance(record, Finding):
+        return RecordRow("finding", record.finding_id, record.conversation_id, record.at, body)
+    if isinstance(record, Score):
+        return RecordRow("score", record.message_id, record.conversation_id, 0, body)
+    if isinstance(record, Summary):
+        return RecordRow(
+            "conversation", record.conversation_id, record.conversation_id, record.closed_at, body
+        )
+    if isinstance(record, Contact):
+        return RecordRow("contact", record.customer_id, record.conversation_id, record.opened_at, body)
+    raise TypeError(type(record).__name__)
