@@ -15,7 +15,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from stream.core.limits import Limits
-from stream.core.state import CLOCK_LIMIT, Clock, ClockState, State
+from stream.core.state import SETTLED_LIMIT, Clock, ClockState, State
 
 # Clocks that are derived from the conversation itself and leave no record of their own.
 IDLE = "idle"
@@ -82,49 +82,62 @@ def start(state: State, kind: str, policy: str, at: int, moments: list[int]) -> 
         started_at=at,
         moments=moments,
     )
-    state.clocks.append(clock)
-    if len(state.clocks) > CLOCK_LIMIT:
-        _drop_oldest_settled(state)
+    state.running.append(clock)
     return clock
 
 
-def _drop_oldest_settled(state: State) -> None:
-    for index, clock in enumerate(state.clocks):
-        if clock.state not in (ClockState.RUNNING, ClockState.BREACHED):
-            del state.clocks[index]
-            return
+def earliest(state: State, limits: Limits) -> int:
+    """Return when the next thing comes due if nothing else happens, in milliseconds UTC."""
+    at = _derived(state, limits).at
+    for clock in state.running:
+        at = min(at, clock.started_at + clock.moments[clock.fired])
+    return at
+
+
+def _derived(state: State, limits: Limits) -> Due:
+    if state.closed_at is None:
+        return Due(state.last_at + limits.idle_close_ms, IDLE)
+    return Due(state.closed_at + limits.keep_ms, FORGET)
 
 
 def upcoming(state: State, limits: Limits) -> tuple[Due, ...]:
-    """Return what will come due if nothing else happens, earliest first."""
-    dues = [Due(clock.due, state.clock_id(clock)) for clock in state.clocks if clock.due is not None]
-    if state.closed_at is None:
-        dues.append(Due(state.last_at + limits.idle_close_ms, IDLE))
-    else:
-        dues.append(Due(state.closed_at + limits.keep_ms, FORGET))
-    dues.sort()
-    return tuple(dues)
+    """Return what will come due if nothing else happens, earliest first; never empty."""
+    derived = _derived(state, limits)
+    if not state.running:
+        return (derived,)
+    dues = [
+        Due(clock.started_at + clock.moments[clock.fired], state.clock_id(clock)) for clock in state.running
+    ]
+    return tuple(sorted([*dues, derived]))
 
 
 def find(state: State, clock_id: str) -> Clock | None:
     """Return the clock of that id, running or settled, if it is still kept."""
-    for clock in reversed(state.clocks):
-        if state.clock_id(clock) == clock_id:
+    kind, _, number = clock_id.partition("#")
+    for clock in all_of(state):
+        if str(clock.number) == number and state.names[clock.kind] == kind:
             return clock
     return None
 
 
-def fire(clock: Clock) -> Fired:
+def all_of(state: State) -> Iterator[Clock]:
+    """Yield every clock that is kept, the running ones and then the settled, each latest first."""
+    yield from reversed(state.running)
+    yield from reversed(state.settled)
+
+
+def fire(state: State, clock: Clock) -> Fired:
     """Let the clock's next moment come."""
     moment = clock.fired
     fired = Fired(clock, moment, clock.started_at + clock.moments[moment])
     clock.fired += 1
     if fired.is_target:
         _move(clock, Happening.TARGET_PASSED)
+        _settle(state, clock)
     return fired
 
 
-def answer(clock: Clock, at: int) -> tuple[Fired, ...]:
+def answer(state: State, clock: Clock, at: int) -> tuple[Fired, ...]:
     """Settle the clock by an answer at ``at``; return the fired moments that this proves wrong.
 
     An answer that is not earlier than the one already known changes nothing.
@@ -139,14 +152,26 @@ def answer(clock: Clock, at: int) -> tuple[Fired, ...]:
     _move(clock, Happening.ANSWERED_IN_TIME if at <= clock.target_at else Happening.ANSWERED_AFTER)
     clock.stopped_at = at
     clock.fired -= len(wrong)
+    _settle(state, clock)
     return wrong
 
 
-def stop(clock: Clock, at: int) -> None:
+def stop(state: State, clock: Clock, at: int) -> None:
     """End a clock that nobody has to answer any more."""
     if clock.stopped_at is None:
         _move(clock, Happening.STOPPED)
         clock.stopped_at = at
+        _settle(state, clock)
+
+
+def _settle(state: State, clock: Clock) -> None:
+    """Put a clock with nothing more to tell aside; of those the oldest are let go."""
+    for index, running in enumerate(state.running):
+        if running is clock:
+            del state.running[index]
+            state.settled.append(clock)
+            del state.settled[:-SETTLED_LIMIT]
+            return
 
 
 def _move(clock: Clock, happening: Happening) -> None:
@@ -154,7 +179,7 @@ def _move(clock: Clock, happening: Happening) -> None:
 
 
 def of_kinds(state: State, kinds: frozenset[str]) -> Iterator[Clock]:
-    """Yield the clocks of these kinds, latest first."""
-    for clock in reversed(state.clocks):
+    """Yield the clocks of these kinds, the running ones and then the settled, each latest first."""
+    for clock in all_of(state):
         if state.names[clock.kind] in kinds:
             yield clock

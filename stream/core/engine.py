@@ -60,7 +60,7 @@ def step(
     if conversation_id is None or isinstance(event, Tick):
         raise ValueError(f"{type(event).__name__} belongs to no conversation; use advance()")
     before: Step | None = None
-    if state is not None:
+    if state is not None and clocks.earliest(state, book.limits) < t:
         before = advance(book, state, t)
         state = before.state
     if state is None:
@@ -87,16 +87,15 @@ def step(
 def advance(book: RuleBook, state: State, until: int) -> Step:
     """Let every clock with ``due < until`` come due; what a tick does, and what precedes any event."""
     work = Work(book, state, EMPTY)
-    while True:
-        dues = clocks.upcoming(state, book.limits)
-        if dues[0].at >= until:
-            return work.finish()
-        if dues[0].clock_id == clocks.FORGET:
+    while clocks.earliest(state, book.limits) < until:
+        due = clocks.upcoming(state, book.limits)[0]
+        if due.clock_id == clocks.FORGET:
             return work.finish()._replace(state=None, clocks=())
-        if dues[0].clock_id == clocks.IDLE:
-            lifecycle.close(work, dues[0].at, by=None, inferred=True)
+        if due.clock_id == clocks.IDLE:
+            lifecycle.close(work, due.at, by=None, inferred=True)
         else:
-            _fire(work, dues[0])
+            _fire(work, due)
+    return work.finish()
 
 
 def forgets(book: RuleBook, state: State, t: int) -> bool:
@@ -145,7 +144,7 @@ def _fire(work: Work, due: Due) -> None:
     clock = clocks.find(state, due.clock_id)
     if clock is None:  # only kept clocks are ever upcoming
         raise AssertionError(f"no clock {due.clock_id}")
-    fired = clocks.fire(clock)
+    fired = clocks.fire(state, clock)
     if state.names[clock.kind] == clocks.RULE:
         hit = rules.on_due(work.book.rules, state.rules, state.names[clock.policy], due.at)
         if hit is not None:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from stream.core import clocks, findings, rules, summary
-from stream.core.work import Work, role_counts, scope
+from stream.core.work import Work, role_counts
 
 
 def close(work: Work, t: int, *, by: str | None, inferred: bool) -> None:
     """Close the conversation: clocks stop, rules about the whole of it are decided, it is summed up."""
     state = work.state
-    for clock in state.clocks:
-        clocks.stop(clock, t)
+    for clock in list(clocks.all_of(state)):
+        clocks.stop(state, clock, t)
     state.closed_at, state.closed_by, state.close_inferred = t, by, inferred
-    for hit in rules.on_close(work.book.rules, state.rules, scope(state), t, role_counts(state)):
+    for hit in rules.on_close(work.book.rules, state.rules, state.attributes, t, role_counts(state)):
         finding = work.tell_hit(hit)
         if finding is not None:
             state.close_findings.append((hit.rule.id, finding.finding_id))
@@ -41,6 +41,6 @@ def keep_up_with_packs(work: Work, t: int) -> None:
         return
     state.book = book.version
     stale = {gone.rule_id for gone in rules.forget_changed(book.rules, state.rules)}
-    for clock in state.clocks:
+    for clock in list(state.running):
         if state.names[clock.policy] in stale:
-            clocks.stop(clock, t)
+            clocks.stop(state, clock, t)

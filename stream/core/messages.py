@@ -11,7 +11,7 @@ from stream.core.ids import mark
 from stream.core.outputs import Score
 from stream.core.rules import Arm, Disarm, View
 from stream.core.state import MARK_SIZE, SEEN_LIMIT, SKETCH_LIMIT, Sketch, State
-from stream.core.work import Work, role_counts, scope
+from stream.core.work import Work, role_counts
 
 _WAITING_RULES = frozenset({clocks.RULE})
 
@@ -88,7 +88,9 @@ def _categorise(work: Work) -> None:
 
 def _apply_rules(work: Work, event: Message, t: int) -> None:
     state = work.state
-    view = View(event.sender.role, t, role_counts(state), work.annotation, event.sender.mode, scope(state))
+    view = View(
+        event.sender.role, t, role_counts(state), work.annotation, event.sender.mode, state.attributes
+    )
     outcome = rules.on_message(work.book.rules, state.rules, view)
     for disarm in outcome.disarms:
         _disarm(work, disarm, t)
@@ -106,5 +108,5 @@ def _disarm(work: Work, disarm: Disarm, t: int) -> None:
     state = work.state
     for clock in clocks.of_kinds(state, _WAITING_RULES):
         if state.names[clock.policy] == disarm.rule_id:
-            work.take_back(clocks.answer(clock, t))
+            work.take_back(clocks.answer(state, clock, t))
             return

@@ -63,7 +63,7 @@ def agent_said(book: RuleBook, state: State, sender: Sender, t: int) -> tuple[Fi
         if clock.started_at <= t:
             policy = book.clock_policy_by_id(state.names[clock.policy])
             if sender.mode in (policy.counts if policy is not None else PERSONAL):
-                wrong = clocks.answer(clock, t)
+                wrong = clocks.answer(state, clock, t)
             break
     if sender.mode in PERSONAL:
         for turn in reversed(state.turns):
@@ -84,7 +84,7 @@ def bot_said(state: State, t: int) -> None:
     if state.turns and state.turns[-1].answered_at is None and state.turns[-1].opened_at <= t:
         state.turns[-1].answered_at = t
         for clock in clocks.of_kinds(state, RESPONSES):
-            clocks.stop(clock, t)
+            clocks.stop(state, clock, t)
             break
 
 

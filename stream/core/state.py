@@ -29,7 +29,7 @@ SKETCH_LIMIT = 8
 # The longest of 3,290 recorded chats has 45 turns of the customer.
 TURN_LIMIT = 64
 # Settled clocks kept for corrections and for the summary; running ones are never dropped.
-CLOCK_LIMIT = 64
+SETTLED_LIMIT = 64
 
 
 class Source(IntEnum):
@@ -83,13 +83,6 @@ class Clock(Struct, array_like=True):
     fired: int = 0
     state: ClockState = ClockState.RUNNING
     stopped_at: int | None = None
-
-    @property
-    def due(self) -> int | None:
-        """The next moment at which this clock has something to tell, if any."""
-        if self.state is ClockState.RUNNING and self.fired < len(self.moments):
-            return self.started_at + self.moments[self.fired]
-        return None
 
     @property
     def target_at(self) -> int:
@@ -147,7 +140,9 @@ class State(Struct, array_like=True):
     sketches: list[Sketch] = field(default_factory=list)
     turns: list[Turn] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
-    clocks: list[Clock] = field(default_factory=list)
+    # Clocks with a moment still to come, in the order they were started; the others are settled.
+    running: list[Clock] = field(default_factory=list)
+    settled: list[Clock] = field(default_factory=list)
     clock_count: int = 0
     issues: list[Issue] = field(default_factory=list)
     rules: dict[str, RuleMemory] = field(default_factory=dict)

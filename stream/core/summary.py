@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from stream.core import clocks
 from stream.core.annotation import Annotation, Scores
 from stream.core.book import RuleBook
 from stream.core.outputs import (
@@ -14,7 +15,7 @@ from stream.core.outputs import (
     Summary,
 )
 from stream.core.rules import Rule
-from stream.core.state import ClockState, Points, State
+from stream.core.state import Clock, ClockState, Points, State
 
 # Term lists whose presence in the customer's latest words says that the matter ended well.
 _PLEASED = ("emotion.gratitude.", "emotion.praise.", "emotion.joy.")
@@ -100,7 +101,10 @@ def of(book: RuleBook, state: State) -> Summary:
         },
         scorecard_points=round(sum(entry.points for entry in entries), _DIGITS),
         scorecard=entries,
-        clocks=tuple(_clock_outcome(book, state, index) for index in range(len(state.clocks))),
+        clocks=tuple(
+            _clock_outcome(book, state, clock)
+            for clock in sorted(clocks.all_of(state), key=lambda clock: clock.number)
+        ),
         counted={
             name: count for name, count in sorted(state.counts.items()) if not name.startswith("finding.")
         },
@@ -187,8 +191,7 @@ def _emotion(state: State) -> dict[str, float]:
     }
 
 
-def _clock_outcome(book: RuleBook, state: State, index: int) -> ClockOutcome:
-    clock = state.clocks[index]
+def _clock_outcome(book: RuleBook, state: State, clock: Clock) -> ClockOutcome:
     end = clock.stopped_at
     if end is None and clock.state is ClockState.BREACHED:
         end = clock.target_at

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 from stream.core import clocks, findings, summary
@@ -12,8 +11,6 @@ from stream.core.clocks import Due, Fired
 from stream.core.outputs import Contact, Finding, Score, Summary
 from stream.core.rules import Counts, RuleHit
 from stream.core.state import State
-
-_SCOPE_NAMES = ("shop_id", "channel", "group", "category", "tier", "country", "product")
 
 
 class Step(NamedTuple):
@@ -104,11 +101,6 @@ class Work:
             contacts=before.contacts + done.contacts,
             counted=before.counted + done.counted,
         )
-
-
-def scope(state: State) -> Mapping[str, str | None]:
-    """Return what a rule's scope is matched against."""
-    return {name: state.attributes.get(name) for name in _SCOPE_NAMES}
 
 
 def role_counts(state: State) -> Counts:
