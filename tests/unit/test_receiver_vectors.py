@@ -204,6 +204,17 @@ def test_a_huge_alert_fits_each_platform_and_keeps_the_essentials(type_: Receive
         assert needed in request.body.decode()
 
 
+def test_a_webhook_body_that_nothing_makes_small_keeps_what_identifies_it() -> None:
+    links = [Link(rel="x", href=f"https://example.com/{number}") for number in range(5000)]
+    request = payload(ReceiverType.WEBHOOK, conversation_id="c" * 60_000, links=links)
+    assert len(request.body) < webhook.BODY_LIMIT
+    data = json.loads(request.body)["data"]
+    assert data["truncated"] is True
+    assert data["alert_id"] == sample_alert().alert_id
+    assert data["conversation_id"].startswith("ccc")
+    assert "links" not in data
+
+
 async def test_the_console_shows_it_and_obeys_nothing_typed() -> None:
     console = Console(width=100, record=True, force_terminal=True, file=StringIO())
     finding = msgspec.structs.replace(sample_alert().findings[0], evidence="[red]x[/red] \x1b[2J 投诉")
