@@ -10,7 +10,7 @@ from stream.core.events import Mode
 from stream.core.outputs import Severity
 from stream.core.rules import reading
 from stream.core.rules.context import Context
-from stream.core.rules.source import Fields, Items, Node, Report, Text
+from stream.core.rules.source import Items, Node, Report, Text
 from stream.core.rules.why import CLOCK_PLACES, check_template
 from stream.packs.model import RawPack, RawRule
 from stream.packs.rules import read_audience, read_scope
@@ -27,7 +27,7 @@ def compile_clock(pack: RawPack, raw: RawRule) -> ClockPolicy | None:
     """Return the policy; what is wrong goes to the pack's report."""
     report = pack.report
     before = len(report.problems)
-    entries = reading.fields(report, _node(raw), f"clock {raw.id}", _REQUIRED, _OPTIONAL)
+    entries = reading.fields(report, raw.node, f"clock {raw.id}", _REQUIRED, _OPTIONAL)
     if entries is None:
         return None
     clock = reading.choice(report, entries["clock"], "clock", tuple(ClockKind))
@@ -64,7 +64,7 @@ def compile_clock(pack: RawPack, raw: RawRule) -> ClockPolicy | None:
 def compile_category(raw: RawRule, context: Context) -> Category | None:
     """Return the category; what is wrong goes to the context's report."""
     entries = reading.fields(
-        context.report, _node(raw), f"category {raw.id}", ("id", "title", "any"), ("priority",)
+        context.report, raw.node, f"category {raw.id}", ("id", "title", "any"), ("priority",)
     )
     if entries is None:
         return None
@@ -76,10 +76,6 @@ def compile_category(raw: RawRule, context: Context) -> Category | None:
     if title is None or lists is None or priority is None:
         return None
     return Category(raw.id, title, frozenset(lists), priority)
-
-
-def _node(raw: RawRule) -> Fields:
-    return Fields(raw.entries, {key: value.at for key, value in raw.entries.items()}, raw.at)
 
 
 def _warnings(report: Report, node: Node | None, target: int | None) -> tuple[int, ...]:

@@ -24,6 +24,7 @@ MOST_VARIANTS = 200
 # Two folders and a file is the deepest sensible tree; a loop of links ends here.
 DEEPEST_FOLDER = 4
 
+_NO_FIELDS = Fields({}, {})
 _NAME = re.compile(r"[a-z][a-z0-9_]*\Z")
 _COMMON = ("pack", "version", "title")
 _SECTIONS = {"ola": ("clocks", "terms", "rules", "tests"), "category": ("categories", "terms")}
@@ -149,7 +150,7 @@ def _identified(report: Report, node: Node | None, what: str, prefix: str) -> tu
                 item.entries["id"], f"id: '{reading.shorten(name)}' must be {form} of a-z, 0-9 and _"
             )
             continue
-        found.append(RawRule(name, item.entries["id"].at, dict(item.entries)))
+        found.append(RawRule(name, item.entries["id"].at, item))
     return tuple(found)
 
 
@@ -229,7 +230,7 @@ def _duplicates(packs: Sequence[RawPack]) -> Iterator[Problem]:
         named = (
             *(("rule", rule) for rule in (*pack.rules, *pack.clocks)),
             *(("category", rule) for rule in pack.categories),
-            *(("pack", RawRule(pack.id, START, {})) for _ in (0,)),
+            ("pack", RawRule(pack.id, START, _NO_FIELDS)),
         )
         for what, rule in named:
             key = (pack.layer, what, rule.id)

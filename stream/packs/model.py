@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from stream.core.lexicon import Term
 from stream.core.outputs import FindingKind
-from stream.core.rules.source import Mark, Node, Problem, Report
+from stream.core.rules.source import Fields, Mark, Problem, Report
 
 
 class PackError(Exception):
@@ -66,11 +66,11 @@ class RawList:
 
 @dataclass(frozen=True, slots=True)
 class RawRule:
-    """A rule whose fields are known and whose condition is not yet read."""
+    """A rule, clock or category of which only the id has been read; ``at`` is the id's place."""
 
     id: str
     at: Mark
-    entries: Mapping[str, Node]
+    node: Fields
 
 
 @dataclass(frozen=True, slots=True)

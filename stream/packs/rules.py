@@ -60,8 +60,7 @@ def compile_rule(pack: RawPack, kind: FindingKind, raw: RawRule, context: Contex
     """Return the rule; what is wrong goes to the pack's report, and then nothing is returned."""
     report = pack.report
     before = len(report.problems)
-    node = Fields(raw.entries, {key: value.at for key, value in raw.entries.items()}, raw.at)
-    entries = reading.fields(report, node, f"rule {raw.id}", _REQUIRED, _OPTIONAL)
+    entries = reading.fields(report, raw.node, f"rule {raw.id}", _REQUIRED, _OPTIONAL)
     if entries is None:
         return None
     role = reading.choice(report, entries["role"], "role", tuple(Role))
