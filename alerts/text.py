@@ -34,6 +34,7 @@ _LABEL_WORDS = {
     "group": "客服组",
     "agent": "客服",
     "customer": "客户",
+    "tier": "客户等级",
     "category": "问题类别",
     "issue_id": "问题单",
 }
@@ -83,7 +84,8 @@ def compose(alert: Alert, audiences: list[str], zone: tzinfo, measure: Measure =
         return clip(" ".join(text.split()), measure.passage)
 
     shown = _most_telling(alert.findings, measure.findings)
-    lines = [Line("发生了什么", short(alert.body or (shown[0].why if shown else alert.title)))]
+    happened = alert.body.strip().partition("\n")[0] or (shown[-1].why if shown else "") or alert.title
+    lines = [Line("发生了什么", short(happened))]
     if where := _where(alert.labels):
         lines.append(Line("谁的会话", short(where)))
     lines += [
@@ -93,7 +95,7 @@ def compose(alert: Alert, audiences: list[str], zone: tzinfo, measure: Measure =
     ]
     if left_out := len(alert.findings) - len(shown):
         lines.append(Line("另有", f"{left_out} 处，见会话"))
-    lines += [Line("判断依据", short(why)) for why in _unique(f.why for f in shown) if why not in alert.body]
+    lines += [Line("判断依据", short(why)) for why in _unique(f.why for f in shown) if why not in happened]
     if alert.status is AlertStatus.FIRING:
         lines += [Line("建议", short(advice)) for advice in _unique(f.advice for f in shown)]
     lines.append(Line("会话", short(alert.conversation_id)))

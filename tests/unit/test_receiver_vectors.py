@@ -180,6 +180,19 @@ def test_dingtalk_text_in_full() -> None:
     }
 
 
+def test_only_the_first_line_of_the_body_is_said_since_the_rest_repeats_the_fields() -> None:
+    body = "客户说要投诉\n原话：「打12315」\n会话：c-8"
+    text = json.loads(payload(ReceiverType.WECOM, body=body).body)["markdown"]["content"]
+    assert "发生了什么：客户说要投诉\n" in text
+    assert "原话" not in text
+
+
+def test_without_a_body_the_latest_finding_says_what_happened_once() -> None:
+    text = json.loads(payload(ReceiverType.WECOM, body="").body)["markdown"]["content"]
+    assert "发生了什么：客户说要向监管部门投诉\n" in text
+    assert text.count("客户说要向监管部门投诉") == 1
+
+
 LARGE = "客户说了很多话，" * 2000
 
 
