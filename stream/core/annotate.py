@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from copy import copy
 from typing import Final
 
 from stream.core import emotion
@@ -77,6 +78,17 @@ class Annotator:
     def annotate_one(self, text: str, *, wants_scores: bool = True) -> Annotation:
         """Return the annotation of one text."""
         return self.annotate((text,), (wants_scores,))[0]
+
+    @property
+    def cached(self) -> int:
+        """How many annotations are kept."""
+        return len(self._cache)
+
+    def with_cache(self, cache_size: int) -> Annotator:
+        """Return an annotator of the same knowledge with an empty cache of its own."""
+        other = copy(self)
+        other._cache, other._cache_size = OrderedDict(), cache_size
+        return other
 
     def _keep(self, key: _Key, annotation: Annotation) -> None:
         if self._cache_size and len(key[0]) <= MAX_CACHED_TEXT:

@@ -82,6 +82,7 @@ _REMNANT: Final = re.compile(r"(?<=\*{4})[0-9]{1,4}(?![0-9])|(?<![0-9])[0-9]{1,4
 """What a mask leaves of a number."""
 
 _RUN: Final = re.compile("[0-9]+")
+_CHECK_X: Final = re.compile(rf"{_GAP}[xX]")
 _ORDER_WORD: Final = re.compile(r"(?:订单|单号|运单|流水号|编号)[号编码是为:#\s]{0,4}$")
 
 _MOBILE: Final = re.compile(r"(?:(?:00)?86)?1[3-9][0-9]{9}")
@@ -235,8 +236,10 @@ def _read_number(plain: str, runs: list[_Run], place: int) -> tuple[PersonalData
 def _judge(plain: str, digits: str, runs: list[_Run]) -> PersonalData | None:
     """Return what the digits of these runs together are, if anything but an order in one piece."""
     start, end = runs[0].start, runs[-1].end
-    if len(digits) == 17 and plain[end : end + 1] in {"x", "X"} and is_id_card(digits + "X"):
-        return PersonalData(Kind.ID_CARD, start, end + 1)
+    if len(digits) == 17 and is_id_card(digits + "X"):
+        check = _CHECK_X.match(plain, end)
+        if check is not None:
+            return PersonalData(Kind.ID_CARD, start, check.end())
     if is_id_card(digits):
         return PersonalData(Kind.ID_CARD, start, end)
     if is_phone(digits) and not _is_arithmetic(plain, runs):

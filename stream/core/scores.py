@@ -160,6 +160,8 @@ class PlainScorer:
 
     SLOPE: Final = 1.4
     LEVEL: Final = -1.4
+    MAX_ODDS: Final = 1.5
+    """Of one word. Reviews know 请问 and 没法 from complaints only; no word alone makes a score above 0.5."""
 
     __slots__ = ("_automaton", "_odds")
 
@@ -168,7 +170,7 @@ class PlainScorer:
         self._automaton = ahocorasick_rs.AhoCorasick(
             words, matchkind=ahocorasick_rs.MatchKind.LeftmostLongest
         )
-        self._odds = [odds.odds[word] for word in words]
+        self._odds = [max(-self.MAX_ODDS, min(self.MAX_ODDS, odds.odds[word])) for word in words]
 
     def score(self, texts: Sequence[str], hits: Sequence[tuple[Hit, ...]]) -> list[Scores]:
         """Return the scores; a text of unknown words has that of a text without any sign."""
