@@ -138,9 +138,9 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     """What people are told: findings, an audience, and a place in a life cycle.
 
     `at` is the business time of this record, `starts_at` that of the first. `step` rises each time
-    the same alert is told again at a higher severity. `title` and `body` are plain text, not markup; the first line of
-    `body` says what happened, and what follows it repeats in prose what the other fields say, for
-    readers without a layout of their own.
+    the same alert is told again at a higher severity. `title` and `body` are plain text, not markup;
+    the first line of `body` says what happened, and what follows repeats in prose what the other
+    fields say, for readers without a layout of their own.
     `labels` is what routes match on: kind, rule_id, shop_id, channel, group, agent, category, ….
     `source_partition` leads an acknowledgement back to the conversation's worker.
     """
