@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+from importlib.resources import as_file, files
 from pathlib import Path
 
 import click
 
-from stream.commands.common import BAD_USE, FINDINGS, fail, knowledge_of, progress, settings_of
+from stream.commands.common import FINDINGS, fail, knowledge_of, progress, settings_of
 
 _EPILOG = """\b
 Examples:
   yanshao replay day.jsonl --out out
   yanshao replay monday.jsonl.gz tuesday.jsonl.zst --out week --packs ./my-packs
+  yanshao replay --demo --out out
   zcat day.jsonl.gz | yanshao replay - --out out --no-close
 """
 
 
 @click.command(epilog=_EPILOG)
-@click.argument("sources", metavar="IN...", nargs=-1, required=True)
+@click.argument("sources", metavar="[IN]...", nargs=-1)
+@click.option("--demo", is_flag=True, help="Read the shipped day.")
 @click.option(
     "--out",
     required=True,
@@ -35,32 +39,37 @@ Examples:
 )
 @click.pass_context
 def command(
-    ctx: click.Context, sources: tuple[str, ...], out: Path, packs: tuple[str, ...], no_close: bool
+    ctx: click.Context,
+    sources: tuple[str, ...],
+    demo: bool,
+    out: Path,
+    packs: tuple[str, ...],
+    no_close: bool,
 ) -> None:
     """Write findings, alerts, scores and conversations of recorded events to --out.
 
     Reads JSONL of the wire contract (.gz and .zst too, - for standard input). Refused lines go to
     OUT/dlq.jsonl with their reason, and the exit code is 1.
     """
+    from zstandard import ZstdError  # noqa: PLC0415
+
     from stream.runtime import replay  # noqa: PLC0415
 
+    if demo == bool(sources):
+        raise click.UsageError("name recorded events, or --demo")
     missing = [source for source in sources if source != "-" and not Path(source).is_file()]
     if missing:
         fail("\n".join(f"{source}: no such file" for source in missing))
     settings = settings_of(ctx)
     knowledge = knowledge_of(settings, packs)
-    sizes = [
-        Path(source).stat().st_size
-        for source in sources
-        if source != "-" and not source.endswith((".gz", ".zst"))
-    ]
-    total = sum(sizes) if len(sizes) == len(sources) else None
+    shipped = as_file(files("stream.resources") / "demo" / "day.jsonl") if demo else nullcontext()
     try:
-        with progress(total, "replay") as advance:
-            done = replay.replay(knowledge, replay.read(sources, advance), close=not no_close)
+        with shipped as day, progress(_total(sources), "replay") as advance:
+            events = replay.read([str(day)] if demo else sources, advance)
+            done = replay.replay(knowledge, events, close=not no_close)
         replay.write(done, out, settings.tzinfo)
-    except (OSError, EOFError) as error:
-        fail(str(error), BAD_USE)
+    except (OSError, EOFError, ZstdError) as error:
+        fail(str(error))
     click.echo(
         f"{done.events} events, {len(done.findings)} findings, {len(done.alerts)} alerts, "
         f"{len(done.summaries)} conversations, {len(done.refused)} refused -> {out}",
@@ -68,3 +77,10 @@ def command(
     )
     if done.refused:
         raise click.exceptions.Exit(FINDINGS)
+
+
+def _total(sources: tuple[str, ...]) -> int | None:
+    """Return the bytes to read, where they can be known beforehand."""
+    if not sources or any(source == "-" or source.endswith((".gz", ".zst")) for source in sources):
+        return None
+    return sum(Path(source).stat().st_size for source in sources)

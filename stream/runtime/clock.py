@@ -35,6 +35,10 @@ class ScaledClock:
         self._speed = speed
         self._begun = time.monotonic()
 
+    def restart(self) -> None:
+        """Begin the day anew, now."""
+        self._begun = time.monotonic()
+
     def now_ms(self) -> int:
         """Return the time of the day that is played."""
         return self._start_ms + int((time.monotonic() - self._begun) * 1000 * self._speed)

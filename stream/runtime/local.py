@@ -30,6 +30,7 @@ from alerts.config import AlertsConfig
 from alerts.dispatcher import Dispatcher
 from alerts.model import Alert, Notification, Outcome
 from stream import wire
+from stream.core.events import Received
 from stream.core.outputs import Contact, Finding, Score, Summary
 from stream.runtime.clock import Clock, WallClock
 from stream.runtime.conversations import Applied, Conversations, Input, Knowledge, Record
@@ -65,10 +66,15 @@ class _Write:
 
 
 @dataclass(slots=True)
-class _Done:
-    """What a transaction came to, once it is durable."""
+class Done:
+    """What a transaction came to, once it is durable.
+
+    ``refused`` are reasons, each with whether the event went to the dead letters.
+    """
 
     outcomes: list[Any] = field(default_factory=list)
+    received: list[Received] = field(default_factory=list)
+    refused: list[tuple[str, bool]] = field(default_factory=list)
     applied: Applied = field(default_factory=Applied)
     notifications: list[Notification] = field(default_factory=list)
     commit_seconds: float = 0.0
@@ -86,7 +92,7 @@ class LocalRuntime:
     """Takes events, keeps conversations, raises alerts; everything durable before it is answered.
 
     ``knowledge`` is asked anew for every transaction, so a reload takes hold at the next one.
-    ``observe`` is told every committed batch, on the event loop (metrics).
+    ``observe`` is told every committed transaction, on the event loop (metrics).
     """
 
     def __init__(
@@ -99,7 +105,7 @@ class LocalRuntime:
         zone: tzinfo = wire.DEFAULT_ZONE,
         queue: Queue = Queue(),
         conversation_url: str | None = None,
-        observe: Callable[[Applied, float], None] | None = None,
+        observe: Callable[[Done], None] | None = None,
     ) -> None:
         self._path = data_dir / FILE_NAME
         self._knowledge = knowledge
@@ -251,14 +257,14 @@ class LocalRuntime:
             jobs.append(job)
         return jobs
 
-    def _answer(self, jobs: Sequence[_Events | _Write], done: _Done) -> None:
+    def _answer(self, jobs: Sequence[_Events | _Write], done: Done) -> None:
         for job, outcome in zip(jobs, done.outcomes, strict=True):
             if not job.answer.done():  # its sender may have gone
                 job.answer.set_result(outcome)
         if self._dispatcher is not None:
             self._dispatcher.adopt(done.notifications)
         if self._observe is not None:
-            self._observe(done.applied, done.commit_seconds)
+            self._observe(done)
 
     async def _give_up(self, jobs: Sequence[_Events | _Write], error: Exception) -> None:
         # The type and no more: a text of SQLite may quote what was to be written.
@@ -275,19 +281,19 @@ class LocalRuntime:
                 job.answer.set_exception(Unavailable())
         await asyncio.sleep(TICK_SECONDS)
 
-    def _transact(self, jobs: Sequence[_Events | _Write]) -> _Done:
+    def _transact(self, jobs: Sequence[_Events | _Write]) -> Done:
         """Do everything in one transaction; runs in the store's thread."""
         store = self._store
         assert store is not None
-        done = _Done()
+        done = Done()
         store.begin()
         try:
-            inputs: list[Input] = []
             for job in jobs:
                 if isinstance(job, _Write):
                     done.outcomes.append(job.work(store))
                 else:
-                    done.outcomes.append(self._decode(store, job, inputs))
+                    done.outcomes.append(self._decode(store, job, done))
+            inputs = [Input(item) for item in done.received]
             done.applied = self.conversations.apply(self._knowledge(), inputs)
             self._apply_due(done.applied)
             self._keep(store, done)
@@ -305,21 +311,22 @@ class LocalRuntime:
         if timers:
             done.merge(self.conversations.apply(self._knowledge(), [Input(timer) for timer in timers]))
 
-    def _decode(self, store: Store, job: _Events, inputs: list[Input]) -> list[InvalidMessage | None]:
+    def _decode(self, store: Store, job: _Events, done: Done) -> list[InvalidMessage | None]:
         outcomes: list[InvalidMessage | None] = []
         refused: list[tuple[str, str, int, bytes]] = []
         for raw in job.raws:
             try:
-                inputs.append(Input(wire.decode(raw, received_at=job.received_at)))
+                done.received.append(wire.decode(raw, received_at=job.received_at))
                 outcomes.append(None)
             except InvalidMessage as error:
                 outcomes.append(error)
                 refused.append((error.reason, error.detail, self._clock.now_ms(), raw))
+                done.refused.append((error.reason, job.keep_refused))
         if job.keep_refused and refused:
             store.add_refused(refused)
         return outcomes
 
-    def _keep(self, store: Store, done: _Done) -> None:
+    def _keep(self, store: Store, done: Done) -> None:
         applied = done.applied
         store.put_conversations(applied.changed.items(), applied.forgotten)
         store.add_records([row_of(record, self._zone) for record in applied.records])

@@ -147,6 +147,10 @@ class Store:
         )
         return [body for (body,) in rows]
 
+    def tally(self) -> dict[str, int]:
+        """Return how many records of each kind there are."""
+        return dict(self.connection.execute("SELECT kind, count(*) FROM records GROUP BY kind"))
+
     # Refused events -------------------------------------------------------------------------------
 
     def add_refused(self, rows: Iterable[tuple[str, str, int, bytes]]) -> None:

@@ -1,0 +1,201 @@
+"""The embedded system in one process: store, engine, delivery, HTTP door, metrics, hot reload."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from random import SystemRandom
+
+from aiohttp import web
+from rich.console import Console
+from watchfiles import awatch
+
+from alerts.clock import WallClock as DeliveryClock
+from alerts.config import AlertsConfig
+from alerts.dispatcher import Dispatcher
+from alerts.senders import close_senders, open_senders
+from stream import metrics as m
+from stream import models
+from stream.metrics import DeliveryCounts, Metrics, render
+from stream.packs import SHIPPED, Options
+from stream.packs.books import Books
+from stream.runtime.clock import Clock
+from stream.runtime.conversations import Knowledge
+from stream.runtime.counting import Counting
+from stream.runtime.http import events_handler
+from stream.runtime.knowledge import directories_of, limits_of
+from stream.runtime.local import Done, LocalLedger, LocalRuntime, Queue
+from stream.settings import Settings
+
+logger = logging.getLogger(__name__)
+
+# In-flight webhooks get this long to end when the system stops; what is cut off is sent again.
+STOP_GRACE_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where the system listens."""
+
+    events: str
+    metrics: str
+
+
+class LocalSystem:
+    """All parts of ``yanshao up``; open it with ``running``."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        data_dir: Path,
+        alerts_config: AlertsConfig,
+        *,
+        clock: Clock,
+        console: Console | None = None,
+    ) -> None:
+        self.settings = settings
+        self.metrics = Metrics()
+        self._alerts_config = alerts_config
+        self._console = console
+        self._counting = Counting(self.metrics)
+        self._commit = self.metrics.histogram(m.COMMIT_SECONDS)
+        self.source = "http"
+        self.directories = directories_of(settings)
+        self.books = Books(
+            self.directories,
+            Options(disable=settings.disable, limits=limits_of(settings)),
+            build=lambda book: models.build_annotator(book.terms, data_dir=data_dir),
+            monotonic=time.monotonic,
+        )
+        self.runtime = LocalRuntime(
+            data_dir,
+            self.knowledge,
+            alerts_config,
+            clock=clock,
+            zone=settings.tzinfo,
+            queue=Queue(settings.local.queue_events, settings.local.queue_bytes),
+            observe=self._observe,
+        )
+        self._tell_packs(ok=True, seconds=0.0)
+        self._watch()
+
+    def knowledge(self) -> Knowledge:
+        """Return the knowledge in force."""
+        loaded = self.books.current
+        return Knowledge(loaded.book, loaded.annotator)
+
+    def _observe(self, done: Done) -> None:
+        self._counting.received(done.received, self.source)
+        for reason, dead_letter in done.refused:
+            self._counting.refused(reason, dead_letter=dead_letter)
+        self._counting.applied(done.applied)
+        self._commit.observe(done.commit_seconds)
+
+    def _watch(self) -> None:
+        runtime = self.runtime
+        self.metrics.watch(m.CONVERSATIONS_OPEN, lambda: len(runtime.conversations))
+        self.metrics.watch(m.STATE_BYTES, lambda: runtime.conversations.state_bytes())
+        self.metrics.watch(m.QUEUE_DEPTH, lambda: {("ingest",): runtime.queued_events})
+
+    # Packs --------------------------------------------------------------------------------------------
+
+    def reload(self) -> bool:
+        """Read the packs anew; on any error the old ones stay, and the problems are logged."""
+        result = self.books.reload()
+        self._tell_packs(ok=result.ok, seconds=result.seconds)
+        if result.ok:
+            logger.info("packs %s in force after %.2f s", result.version, result.seconds)
+        else:
+            for problem in result.problems:
+                logger.error("packs not changed: %s", problem)
+        return result.ok
+
+    def _tell_packs(self, *, ok: bool, seconds: float) -> None:
+        meters = self.metrics
+        book = self.books.current.book
+        meters.tell(m.PACKS_INFO, book.version)
+        meters.gauge(m.PACKS_LOADED).set(ok)
+        meters.gauge(m.PACKS_LOAD_SECONDS).set(seconds)
+        if ok:
+            meters.gauge(m.PACKS_LOADED_AT).set(DeliveryClock().now_ms() / 1000)
+
+    async def _watch_packs(self) -> None:
+        folders = [folder for folder in self.directories if folder != SHIPPED]
+        if folders:
+            async for _ in awatch(*folders):
+                await asyncio.to_thread(self.reload)
+
+    # Running ------------------------------------------------------------------------------------------
+
+    @asynccontextmanager
+    async def running(self, token: str) -> AsyncIterator[Addresses]:
+        """Run every part; on leaving, commit what waits and let go in the right order."""
+        senders = open_senders(self._alerts_config, console=self._console)
+        dispatcher = Dispatcher(
+            self._alerts_config,
+            LocalLedger(self.runtime),
+            senders,
+            clock=DeliveryClock(),
+            metrics=DeliveryCounts(self.metrics),
+            rng=SystemRandom(),
+        )
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(close_senders, senders.values())
+            stack.push_async_callback(self.runtime.stop)
+            await self.runtime.start(dispatcher)
+            stack.push_async_callback(dispatcher.stop, STOP_GRACE_SECONDS)
+            addresses = await self._listen(stack, token)
+            watcher = asyncio.create_task(self._watch_packs(), name="pack watcher")
+            stack.push_async_callback(_cancelled, watcher)
+            self.metrics.gauge(m.READY).set(1)
+            self.dispatcher = dispatcher
+            yield addresses
+
+    async def _listen(self, stack: AsyncExitStack, token: str) -> Addresses:
+        listen = self.settings.listen
+        door = web.Application(client_max_size=listen.max_body_bytes)
+        handler = events_handler(
+            self.runtime,
+            token,
+            max_events=self.settings.local.max_request_events,
+            answered=lambda status: self.metrics.inc(m.HTTP_REQUESTS, "events", str(status)),
+        )
+        door.router.add_post("/v1/events", handler)
+        events = await _serve(stack, door, listen.host, listen.port)
+        side = web.Application()
+        side.router.add_get("/metrics", self._metrics_page)
+        side.router.add_get("/healthz", _fine)
+        side.router.add_get("/readyz", _fine)
+        metrics = await _serve(stack, side, listen.metrics_host, listen.metrics_port)
+        return Addresses(f"{events}/v1/events", f"{metrics}/metrics")
+
+    async def _metrics_page(self, request: web.Request) -> web.Response:
+        body, content_type = render(self.metrics, request.headers.get("Accept", ""))
+        return web.Response(body=body, headers={"Content-Type": content_type})
+
+
+async def _fine(_: web.Request) -> web.Response:
+    # The writer answers only what is durable; a process that answers this at all makes progress.
+    return web.json_response({"status": "ok"})
+
+
+async def _serve(stack: AsyncExitStack, app: web.Application, host: str, port: int) -> str:
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_GRACE_SECONDS)
+    await runner.setup()
+    stack.push_async_callback(runner.cleanup)
+    site = web.TCPSite(runner, host, port)
+    await site.start()
+    bound_host, bound_port = runner.addresses[0][:2]
+    shown = f"[{bound_host}]" if ":" in bound_host else bound_host
+    return f"http://{shown}:{bound_port}"
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    with suppress(asyncio.CancelledError):
+        await task
