@@ -43,8 +43,8 @@ class Annotation(NamedTuple):
     """All that is known of one text.
 
     ``normalised`` is what expressions run on; ``offsets`` maps its characters back to the original
-    (``None`` where both are the same; else one more entry than characters, so that
-    ``offsets[start], offsets[end]`` is the original span of ``[start, end)``).
+    (``None`` where they stand one for one; else the index that each came from, and the original's
+    length as one more entry; ``original_span`` reads it).
     """
 
     text: str
@@ -55,10 +55,16 @@ class Annotation(NamedTuple):
     scores: Scores | None = None
 
     def original_span(self, start: int, end: int) -> Span:
-        """Return the original half-open span of ``[start, end)`` in the normalised text."""
+        """Return the original half-open span of ``[start, end)`` in the normalised text.
+
+        Ends behind the original character of the last normalised one, so that part of an expanded
+        character (㈱ is (株)) is that character, and dropped characters after the span stay out of it.
+        """
         if self.offsets is None:
             return start, end
-        return self.offsets[start], self.offsets[end]
+        if start == end:
+            return self.offsets[start], self.offsets[start]
+        return self.offsets[start], self.offsets[end - 1] + 1
 
 
 EMPTY = Annotation("")

@@ -38,6 +38,14 @@ def test_hits_stand_in_the_original_text() -> None:
     assert [annotation.text[hit.start : hit.end] for hit in annotation.hits] == ["氣\u200b死", "生氣"]
 
 
+def test_spans_of_expressions_are_original_ones_too() -> None:
+    annotation = annotator().annotate_one("找㈱气\u200b")
+    assert annotation.normalised == "找(株)气"
+    assert annotation.original_span(2, 3) == (1, 2)
+    assert annotation.original_span(4, 5) == (2, 3)
+    assert annotation.original_span(4, 4) == (2, 2)
+
+
 def test_negation_spares_terms_that_cannot_be_negated() -> None:
     assert [hit.negated for hit in annotator().annotate_one("不失望").hits] == [False]
 

@@ -64,8 +64,6 @@ def test_snownlp_scorer_equals_snownlps_own_classifier(cut) -> None:
         "    return chance if label == 'pos' else 1 - chance\n"
         "print(json.dumps([positive(words) for words in json.load(sys.stdin)]))\n"
     )
-    import json
-
     done = subprocess.run(
         [sys.executable, "-c", code], input=json.dumps(words), capture_output=True, text=True, check=True
     )
