@@ -99,10 +99,9 @@ def _type(field: FieldInfo) -> str:
 
 
 def _names(annotation: Any) -> list[str]:
-    if get_origin(annotation) in (types.UnionType,):
-        return [
-            name for choice in get_args(annotation) if choice is not type(None) for name in _names(choice)
-        ]
+    if isinstance(annotation, types.UnionType):
+        choices = [choice for choice in get_args(annotation) if choice is not type(None)]
+        return [name for choice in choices for name in _names(choice)]
     if isinstance(annotation, type) and issubclass(annotation, StrEnum):
         return [f"`{item.value}`" for item in annotation]
     origin = get_origin(annotation) or annotation

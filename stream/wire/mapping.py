@@ -99,10 +99,11 @@ class Mapping:
         value = _decoded(payload) if isinstance(payload, bytes) else payload
         events: list[AnyEvent] = []
         for number, rule in enumerate(self.rules):
-            for view in _views(rule, value):
+            place = f"events.{number} ({rule.type})"
+            for view in _views(rule, value, place):
                 if len(events) == MAX_EVENTS:
                     raise InvalidMessage(Reason.NOT_MAPPED, f"more than {MAX_EVENTS} events in one payload")
-                events.append(_event(rule, view, f"events.{number} ({rule.type})"))
+                events.append(_event(rule, view, place))
         return events
 
 
@@ -122,15 +123,15 @@ def _decoded(payload: bytes) -> Any:
         raise InvalidMessage(Reason.NOT_JSON, str(error)) from None
 
 
-def _views(rule: Rule, payload: Any) -> Iterator[Any]:
+def _views(rule: Rule, payload: Any, place: str) -> Iterator[Any]:
     """Yield what the rule's expressions look at: the payload, or each item with the payload beside it."""
     if rule.each is None:
         views = [payload]
     else:
-        items = _search(rule.each, payload)
+        items = _search(rule.each, payload, f"{place}: each")
         views = [{"item": item, "payload": payload} for item in items] if isinstance(items, list) else []
     for view in views:
-        if rule.where is None or _holds(_search(rule.where, view)):
+        if rule.where is None or _holds(_search(rule.where, view, f"{place}: where")):
             yield view
 
 
@@ -149,7 +150,11 @@ def _event(rule: Rule, view: Any, place: str) -> AnyEvent:
 
 
 def _value(source: Source, view: Any, place: str) -> Any:
-    value = source.const if source.path is None else _search(source.path, view)
+    value = (
+        source.const
+        if source.path is None
+        else _search(source.path, view, f"{place}: {'.'.join(source.target)}")
+    )
     if source.values is not None:
         value = source.values.get(_name(value), source.default)
     elif value is None:
@@ -157,13 +162,13 @@ def _value(source: Source, view: Any, place: str) -> Any:
     if value is None:
         return None
     if source.is_time:
-        return _time(source, value, place)
+        return _time(source, value, field)
     if source.is_text and isinstance(value, int) and not isinstance(value, bool):
         return str(value)  # ids are numbers in many systems, texts in ours
     return f"{source.prefix}{value}" if source.prefix and isinstance(value, str) else value
 
 
-def _time(source: Source, value: Any, place: str) -> Any:
+def _time(source: Source, value: Any, field: str) -> Any:
     """Return a time as the contract wants it: epoch milliseconds, or RFC 3339 to be checked."""
     if isinstance(value, float | int) and not isinstance(value, bool):
         try:
@@ -177,8 +182,7 @@ def _time(source: Source, value: Any, place: str) -> Any:
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
-        field = ".".join(source.target)
-        raise InvalidMessage(Reason.NOT_MAPPED, f"{place}: {field}: not a time") from None
+        raise InvalidMessage(Reason.NOT_MAPPED, f"{field}: not a time") from None
     return moment.replace(tzinfo=source.zone) if moment.tzinfo is None else moment
 
 
@@ -195,12 +199,17 @@ def _put(document: dict[str, Any], target: tuple[str, ...], value: Any) -> None:
     document[target[-1]] = value
 
 
-def _search(expression: Compiled, view: Any) -> Any:
-    """Evaluate an expression; a function that does not fit what the payload holds gives null."""
+def _search(expression: Compiled, view: Any, place: str) -> Any:
+    """Evaluate an expression.
+
+    Where a function does not fit what the payload holds, the payload is refused: to go on with null
+    would let an event vanish because its `where` could not be judged.
+    """
     try:
         return expression.search(view)
-    except (jmespath.exceptions.JMESPathError, TypeError, ValueError, RecursionError):
-        return None
+    except (jmespath.exceptions.JMESPathError, TypeError, ValueError, RecursionError) as error:
+        what = f"the expression does not fit the payload ({type(error).__name__})"
+        raise InvalidMessage(Reason.NOT_MAPPED, f"{place}: {what}") from None
 
 
 def _holds(value: Any) -> bool:

@@ -156,27 +156,25 @@ def test_outcome_is_as_documented(name):
 def test_refusal_tells_nothing_of_the_record(name):
     raw, arguments = CASES[name]
     secret = "小明13800138000"
-    for field in (
-        "c-8",
-        "m-1",
-        "怎么还不发货",
-        "boss",
-        "hologram",
-        "message.deleted",
-        "yesterday",
-        "whatever",
-    ):
+    for field in ("c-8", "m-1", "怎么还不发货", "boss", "hologram", "message.deleted", "yesterday"):
         raw = raw.replace(f'"{field}"'.encode(), f'"{secret}"'.encode())
+    said = ""
     try:
         wire.decode(raw, **arguments)
     except InvalidMessage as refusal:
-        assert secret not in str(refusal)
-        assert "boss" not in str(refusal)
+        said = str(refusal)
+    assert secret not in said
+
+
+def message(raw: bytes, **arguments: Any) -> Message:
+    event = wire.decode(raw, **arguments).event
+    assert isinstance(event, Message)
+    return event
 
 
 def test_half_a_pair_becomes_the_replacement_character():
-    received = wire.decode(attribute(b'"\\\\ud800 \\uDC00 \\ud800\\ud83d\\ude00"'), received_at=None)
-    assert received.event.attributes == {"a": "\\ud800 \ufffd \ufffd😀"}
+    event = message(attribute(b'"\\\\ud800 \\uDC00 \\ud800\\ud83d\\ude00"'), received_at=None)
+    assert event.attributes == {"a": "\\ud800 \ufffd \ufffd😀"}
 
 
 def test_skewed_time_is_the_time_of_receipt():
@@ -191,7 +189,7 @@ def test_old_time_is_kept():
 
 def test_last_of_the_same_key_counts():
     raw, arguments = CASES["the same key twice"]
-    assert wire.decode(raw, **arguments).event.message_id == "m-2"
+    assert message(raw, **arguments).message_id == "m-2"
 
 
 def test_outcome_does_not_depend_on_our_own_depth():
@@ -216,9 +214,7 @@ def test_typed_and_untyped_messages_are_the_same():
 
 
 def test_type_may_stand_last():
-    raw = (
-        b'{"score":4,"at":"2026-11-11T20:00:03.120+08:00","conversation_id":"c","type":"conversation.rated"}'
-    )
+    raw = b'{"score":4,"at":"2026-11-11T20:00:03+08:00","conversation_id":"c","type":"conversation.rated"}'
     event = wire.decode(raw, received_at=None, key=b"c").event
     assert isinstance(event, ConversationRated)
     assert (event.score, event.scale, wire.conversation_id(event)) == (4.0, 5.0, "c")
