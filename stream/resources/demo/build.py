@@ -25,9 +25,7 @@ IDLE_CLOSE = timedelta(seconds=90)
 # A customer who rates does it shortly after the close.
 RATING_AFTER = timedelta(seconds=20)
 
-_LINE = re.compile(
-    r"(?P<who>[客服机迎图事])(?:#(?P<tag>[a-z0-9]+))? \+(?P<seconds>\d+)(?: (?P<rest>.+))?\Z"
-)
+_LINE = re.compile(r"(?P<who>[客服机迎图事])(?:#(?P<tag>[a-z0-9]+))? \+(?P<seconds>\d+)(?: (?P<rest>.+))?\Z")
 # Who speaks: role, sender mode, content kind.
 _SPEAKERS = {
     "客": ("customer", "human", "text"),
@@ -103,7 +101,10 @@ def _chat(chat: Event, shop: Event, begin: datetime) -> Iterator[tuple[datetime,
 
 def _message(chat: Event, common: Event, line: Line, number: int, at: datetime) -> Event:
     role, mode, kind = _SPEAKERS[line.who]
-    sender: Event = {"role": role, "id": {"customer": chat["customer"], "agent": chat["agent"]}.get(role, {}).get("id")}
+    sender: Event = {
+        "role": role,
+        "id": {"customer": chat["customer"], "agent": chat["agent"]}.get(role, {}).get("id"),
+    }
     if role == "agent":
         sender |= {"mode": mode, "level": chat["agent"]["level"]}
     elif role == "bot":

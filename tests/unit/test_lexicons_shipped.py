@@ -1,0 +1,217 @@
+"""The shipped packs: sound, tested in their own files, and quiet on ordinary talk."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+import lexicons
+from stream.core.book import RuleBook
+from stream.core.outputs import Severity
+from stream.core.rules import Counts, View, on_message
+from stream.models import build_annotator
+from stream.packs import SHIPPED, Options, check, try_open
+
+FOLDER = Path(lexicons.__file__).parent
+FILES = sorted(FOLDER.glob("*/*.yaml"))
+
+# Kinds whose false alarms the product promises to cap.
+CAPPED = frozenset({"sensitive", "script", "privacy"})
+
+# One rule at medium or above for every class of conduct that a supervisor asked to hear of.
+CLASSES = {
+    "complaint": "sensitive.complaint.threat",
+    "platform": "sensitive.complaint.platform",
+    "regulator": "sensitive.complaint.regulator",
+    "legal": "sensitive.complaint.legal",
+    "media": "sensitive.complaint.media",
+    "allergy": "sensitive.safety.allergy",
+    "injury": "sensitive.safety.injury",
+    "fire": "sensitive.safety.fire",
+    "poisoning": "sensitive.safety.poisoning",
+    "self-harm": "sensitive.safety.self_harm",
+    "abuse": "sensitive.abuse.customer",
+    "abuse by an agent": "sensitive.abuse.agent",
+    "threats": "sensitive.abuse.threat_by_customer",
+    "privacy asked for": "privacy.request.secret",
+    "privacy leaked": "privacy.leak.other_customer",
+    "off-platform contact": "sensitive.off_platform.agent_contact",
+    "off-platform payment": "sensitive.off_platform.agent_payment",
+    "advertising absolutes": "sensitive.advertising.absolute",
+    "refusal": "script.forbidden.refuse_return",
+    "attitude": "script.forbidden.attitude",
+    "curt reply": "script.perfunctory.curt",
+    "obstructed return": "script.forbidden.obstruct_return",
+    "inducement": "sensitive.inducement.good_review",
+    "blame": "script.blame.customer",
+}
+
+# The ladder of a complaint: no rung weighs less than the one below.
+LADDER = ("inquiry", "threat", "platform", "regulator", "legal", "media")
+
+ORDINARY_AGENT = """
+您好，最近下单的客户比较多，请您稍等一下
+亲，这是最后一件了，喜欢的话可以先拍下
+查到结果我会第一时间联系您
+一天之内就能发出，您放心
+您的唯一订单号在订单详情里可以看到
+最晚发货时间是十一月十四日
+首次登录需要短信验证，您在页面上填写就可以
+第一次使用建议先充满电
+最好提前两周准备签证材料
+价格以付款页为准，支持三十天价保
+支持微信、支付宝和银行卡付款
+退款会原路退回您的支付宝账户
+平台规定不能加微信，有问题您在这里联系我
+请不要把验证码告诉任何人
+忘记密码的话可以在登录页找回
+身份证照片请在订单页的加密入口上传
+拆封也支持七天无理由，您放心退
+质量问题我们承担来回运费
+您先别着急，我马上帮您查
+给您添麻烦了，非常抱歉
+包裹已经打包过了，今晚发走
+签证结果以使馆审核为准，任何机构都不能保证出签
+满意的话可以给个好评哦
+我们店没有好评返现的活动
+这款是我们店里卖得比较好的一款
+效果因人而异，建议先在耳后试用
+嗯嗯，好的，我帮您备注
+哦哦，明白您的意思了，我来处理
+图片上的步骤您有看不懂吗，我给您录个视频
+请问是您自己用还是送人呢
+我帮您联系快递核实一下，稍后回复您
+您也可以在详情页查看尺码表，我截图发您
+全程冷链配送，独家口味今天有货
+这个型号搭载最新的芯片，性能提升明显
+亲亲，独立包装更卫生哦
+世界那么大，祝您旅途愉快
+"""
+
+ORDINARY_CUSTOMER = """
+麻烦你帮我看一下订单
+麻烦尽快发货，谢谢
+我不投诉，就是想问清楚
+怎么修改收货地址
+上次投诉过快递，已经解决了
+我看到有个差评说会掉色，是真的吗
+敏感肌可以用吗，会不会过敏
+我是过敏体质，用哪款比较好
+有没有舒缓泛红的面霜
+小孩玩会不会受伤
+电池会不会爆炸，充电安全吗
+手机好像中毒了，老是弹广告
+忙得嗓子都冒烟了，才有空回你
+这是跳楼价吧，太便宜了
+笑死我了，你们客服真逗
+我是律师，想办商务签需要什么材料
+工商银行的卡可以付款吗
+夜景长曝光怎么拍
+在抖音看到直播过来的
+可以微信支付吗
+火车站附近能自提吗
+有滚筒洗衣机的罩子吗
+他妈妈也想要一件同款
+废物利用的收纳盒有吗
+这个价格不算太过分
+先不用平台介入，你们帮我处理就好
+官方旗舰店是你们吗
+验证码收不到怎么办
+法院的公章可以盖在在职证明上吗
+给做记者的朋友买个相机包
+"""
+
+
+@pytest.fixture(scope="module")
+def opened() -> tuple[RuleBook, Any, list[Any]]:
+    book, packs, problems = try_open([SHIPPED], Options(drafts=True))
+    return book, packs, list(problems)
+
+
+@pytest.fixture(scope="module")
+def annotator(opened: tuple[RuleBook, Any, list[Any]], tmp_path_factory: pytest.TempPathFactory) -> Any:
+    return build_annotator(opened[0].terms, data_dir=tmp_path_factory.mktemp("data"))
+
+
+def fired(book: RuleBook, annotator: Any, role: str, text: str) -> list[Any]:
+    """Return the rules that one message alone fires."""
+    counts = Counts().plus(role)
+    view = View(role, 0, counts, annotator.annotate([text])[0])
+    return [hit.rule for hit in on_message(book.rules, {}, view).hits]
+
+
+def test_packs_load_without_a_problem(opened: tuple[RuleBook, Any, list[Any]]) -> None:
+    assert opened[2] == []
+
+
+def test_packs_pass_the_tests_in_their_files(opened: tuple[RuleBook, Any, list[Any]], annotator: Any) -> None:
+    book, packs, _ = opened
+    assert [str(problem) for problem in check.run(book, annotator, packs)] == []
+    assert [str(problem) for problem in check.unused_lists(book, packs)] == []
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}.{path.stem}")
+def test_every_rule_has_two_cases_of_each_sort(path: Path) -> None:
+    pack = yaml.safe_load(path.read_text("utf-8"))
+    hits: Counter[str] = Counter()
+    misses: Counter[str] = Counter()
+    for case in pack.get("tests", ()):
+        hits[case["rule"]] += len(case.get("hit", ())) + bool(case.get("hits_at"))
+        misses[case["rule"]] += len(case.get("miss", ())) + (case.get("hits_at") == [])
+    rules = [rule["id"] for rule in pack.get("rules", ())]
+    assert [rule for rule in rules if hits[rule] < 2 or misses[rule] < 2] == []
+
+
+@pytest.mark.parametrize("rule_id", CLASSES.values(), ids=CLASSES.keys())
+def test_class_of_conduct_has_a_notable_rule(opened: tuple[RuleBook, Any, list[Any]], rule_id: str) -> None:
+    rule = opened[0].rules.get(rule_id)
+    assert rule is not None
+    assert rule.severity.rank >= Severity.MEDIUM.rank
+    assert "supervisor" in rule.audiences
+
+
+def test_complaint_ladder_rises(opened: tuple[RuleBook, Any, list[Any]]) -> None:
+    rules = [opened[0].rules.get(f"sensitive.complaint.{rung}") for rung in LADDER]
+    ranks = [rule.severity.rank for rule in rules if rule is not None]
+    assert len(ranks) == len(LADDER)
+    assert ranks == sorted(ranks)
+    assert ranks[0] < ranks[1] < ranks[2] < ranks[-1]
+
+
+def test_strong_emotion_tells_agent_and_supervisor(opened: tuple[RuleBook, Any, list[Any]]) -> None:
+    for name in ("emotion.anger.explicit", "emotion.anger.strong", "emotion.disappointment.leaving"):
+        rule = opened[0].rules.get(name)
+        assert rule is not None
+        assert set(rule.audiences) == {"agent", "supervisor"}
+
+
+def test_abuse_by_an_agent_is_critical(opened: tuple[RuleBook, Any, list[Any]]) -> None:
+    for name in ("sensitive.abuse.agent", "sensitive.abuse.threat_by_agent"):
+        rule = opened[0].rules.get(name)
+        assert rule is not None
+        assert rule.severity is Severity.CRITICAL
+
+
+def test_notable_rules_say_what_to_do(opened: tuple[RuleBook, Any, list[Any]]) -> None:
+    silent = [rule.id for rule in opened[0].rules if not rule.advice or not rule.why.endswith("。")]
+    assert silent == []
+
+
+@pytest.mark.parametrize(
+    ("role", "text"),
+    [("agent", line) for line in ORDINARY_AGENT.split("\n") if line]
+    + [("customer", line) for line in ORDINARY_CUSTOMER.split("\n") if line],
+)
+def test_ordinary_talk_raises_nothing_notable(
+    opened: tuple[RuleBook, Any, list[Any]], annotator: Any, role: str, text: str
+) -> None:
+    notable = [
+        rule.id
+        for rule in fired(opened[0], annotator, role, text)
+        if rule.kind in CAPPED and rule.severity.rank >= Severity.MEDIUM.rank
+    ]
+    assert notable == []
