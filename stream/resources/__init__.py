@@ -1,0 +1,1 @@
+"""What commands need at run time from an installed wheel."""
