@@ -150,11 +150,8 @@ def _event(rule: Rule, view: Any, place: str) -> AnyEvent:
 
 
 def _value(source: Source, view: Any, place: str) -> Any:
-    value = (
-        source.const
-        if source.path is None
-        else _search(source.path, view, f"{place}: {'.'.join(source.target)}")
-    )
+    field = f"{place}: {'.'.join(source.target)}"
+    value = source.const if source.path is None else _search(source.path, view, field)
     if source.values is not None:
         value = source.values.get(_name(value), source.default)
     elif value is None:
