@@ -159,7 +159,7 @@ def print_fields(pairs: Iterable[tuple[str, str | RenderableType]]) -> None:
 
 
 def plain(text: str) -> str:
-    """Return a text in one line that cannot steer the terminal: what a customer typed is not to be trusted."""
+    """Return a text in one line that cannot steer the terminal, whatever a customer typed."""
     return "".join(character if character.isprintable() else " " for character in text)
 
 
