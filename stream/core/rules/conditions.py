@@ -68,7 +68,9 @@ class _Parser:
         if args is None:
             return None
         trigger, lists = operator.trigger(args), operator.lists(args)
-        self.leaves.append(Leaf(name, args, operator.step, trigger, operator.positive, lists))
+        self.leaves.append(
+            Leaf(name, args, operator.step, trigger, operator.positive, operator.latches, lists)
+        )
         return len(self.leaves) - 1
 
 

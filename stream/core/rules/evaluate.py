@@ -142,7 +142,7 @@ def _held(rule: Rule, own: RuleMemory, view: View, hits_by_list: Mapping[str, li
         return None
     look = Look(view.counts.of(rule.role), view.annotation, hits_by_list)
     if rule.on is Moment.CLOSE:
-        _step(rule.when, own.states, look)
+        _remember(rule.when, own.states, look)
         return None
     found = _decide(rule.when, own.states, look)
     if found is None or (rule.when.needs_fresh and not found.fresh):
@@ -174,6 +174,15 @@ def _step(condition: Condition, states: list[OperatorState], look: Look) -> list
     after = [state for state, _ in stepped]
     states[:] = after if any(after) else []
     return [found for _, found in stepped]
+
+
+def _remember(condition: Condition, states: list[OperatorState], look: Look) -> None:
+    """Step the operators of a rule that is decided at close, but for those whose verdict stands."""
+    after = [
+        state if state and leaf.latches else leaf.step(leaf.args, state, look)[0]
+        for leaf, state in zip(condition.leaves, states or [()] * len(condition.leaves), strict=True)
+    ]
+    states[:] = after if any(after) else []
 
 
 def _may_fire(rule: Rule, own: RuleMemory, t: int) -> bool:

@@ -143,6 +143,7 @@ class Leaf:
     step: Step
     trigger: Trigger
     positive: bool  # holds because something is there; ``none`` is the one that is not
+    latches: bool = False  # over the whole conversation, what it remembers settles it for good
     lists: frozenset[str] = frozenset()  # all term lists it reads, those that set it off among them
 
 

@@ -34,7 +34,8 @@ class Operator:
     ``lists`` are the term lists it reads, for whoever asks what a list is used for.
 
     ``positive``: it holds because something is there, so a message can bring it about. One that is
-    not is decidable only at close where its window is the whole conversation.
+    not is decidable only at close where its window is the whole conversation. ``latches``: over the
+    whole conversation a state that is not empty cannot change the verdict again.
     """
 
     parse: Callable[[Node, Context], Any]
@@ -42,16 +43,17 @@ class Operator:
     trigger: Callable[[Any], Trigger]
     lists: Callable[[Any], frozenset[str]] = _no_lists
     positive: bool = True
+    latches: bool = False
 
 
 OPERATORS: Mapping[str, Operator] = MappingProxyType(
     {
         "any": Operator(any_.parse, any_.step, any_.trigger, _selected),
         "all": Operator(all_.parse, all_.step, all_.trigger, _selected),
-        "none": Operator(none_.parse, none_.step, none_.trigger, _selected, positive=False),
-        "regex": Operator(regex.parse, regex.step, regex.trigger),
+        "none": Operator(none_.parse, none_.step, none_.trigger, _selected, positive=False, latches=True),
+        "regex": Operator(regex.parse, regex.step, regex.trigger, latches=True),
         "count": Operator(count.parse, count.step, count.trigger, _selected),
-        "near": Operator(near.parse, near.step, near.trigger, near.lists),
+        "near": Operator(near.parse, near.step, near.trigger, near.lists, latches=True),
         "score": Operator(score.parse, score.step, score.trigger),
     }
 )
