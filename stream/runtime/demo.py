@@ -23,7 +23,8 @@ def shipped_day() -> list[tuple[int, bytes]]:
 
 
 def _moments(events: list[tuple[int, bytes]]) -> Iterator[tuple[int, list[bytes]]]:
-    at, group = events[0][0], []
+    at = events[0][0]
+    group: list[bytes] = []
     for t, raw in events:
         if t != at:
             yield at, group

@@ -99,7 +99,8 @@ class LocalSystem:
     def _watch(self) -> None:
         runtime = self.runtime
         self.metrics.watch(m.CONVERSATIONS_OPEN, lambda: len(runtime.conversations))
-        self.metrics.watch(m.STATE_BYTES, lambda: runtime.conversations.state_bytes())
+        # The runtime may read its conversations back into a new object: ask it anew each time.
+        self.metrics.watch(m.STATE_BYTES, lambda: runtime.conversations.state_bytes())  # noqa: PLW0108
         self.metrics.watch(m.QUEUE_DEPTH, lambda: {("ingest",): runtime.queued_events})
 
     # Packs --------------------------------------------------------------------------------------------
