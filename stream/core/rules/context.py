@@ -60,6 +60,7 @@ class Context:
             return name
         if not self.incomplete:
             prefix = f"{self.pack_id}."
-            known = [*self.lists, *(full.removeprefix(prefix) for full in self.lists if prefix in full)]
+            short = (full.removeprefix(prefix) for full in self.lists if full.startswith(prefix))
+            known = [*self.lists, *short]
             self.report.error(at, f"unknown term list '{name}'{suggest(name, known)}")
         return None
