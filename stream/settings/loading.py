@@ -31,6 +31,7 @@ _SECRETS: Final[tuple[tuple[str, ...], ...]] = (
     ("kafka", "sasl_password"),
     ("kafka", "ssl_key_password"),
 )
+_FILES: Final = ("ssl_cafile", "ssl_certfile", "ssl_keyfile")
 
 
 class ConfigError(ValueError):
@@ -70,6 +71,7 @@ class _Loading:
         document = self.parsed.value if isinstance(self.parsed.value, dict) else {}
         merged = _merge(document, self.from_env)
         self._resolve_secrets(merged)
+        self._resolve_paths(merged)
         try:
             settings = Settings(**merged)
         except ValidationError as error:
@@ -149,6 +151,16 @@ class _Loading:
                 self.problems.append(f"{self.place(where)}: give only one of {', '.join(given)}")
             elif given and given[0] != key:
                 self._fetch(section, (*where[:-1], given[0]), key)
+
+    def _resolve_paths(self, merged: dict[str, Any]) -> None:
+        """Let certificate files start at the configuration's folder: clients see the section alone."""
+        kafka = merged.get("kafka")
+        if not isinstance(kafka, dict):
+            return
+        folder = Path(self.source).absolute().parent
+        merged["kafka"] = kafka | {
+            name: str(folder / kafka[name]) for name in _FILES if isinstance(kafka.get(name), str)
+        }
 
     def _fetch(self, section: dict[str, Any], where: Where, key: str) -> None:
         """Put the secret that ``where`` points to under ``key``."""

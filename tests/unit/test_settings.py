@@ -269,6 +269,8 @@ def test_worker_has_a_stable_name(config):
 def test_paths_start_at_the_configuration(config, tmp_path):
     assert config("").resolve("ca.pem") == tmp_path / "ca.pem"
     assert config("").resolve("/etc/ca.pem") == Path("/etc/ca.pem")
+    kafka = config("kafka: {ssl_cafile: ca.pem, ssl_certfile: /etc/c.pem}").kafka
+    assert (kafka.ssl_cafile, kafka.ssl_certfile) == (tmp_path / "ca.pem", Path("/etc/c.pem"))
 
 
 def test_settings_cannot_be_changed():
