@@ -95,7 +95,7 @@ def test_any_yaml_like_text_is_reported_on(text: str):
     read(text.encode())
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(packs)
 def test_any_document_of_nearly_the_right_shape_is_reported_on(pack: object):
     read(json.dumps(pack).encode())
