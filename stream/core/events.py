@@ -88,7 +88,7 @@ class Presence(StrEnum):
     LEFT = "left"
 
 
-class Sender(Struct, frozen=True, omit_defaults=True):
+class Sender(Struct, gc=False, frozen=True, omit_defaults=True):
     """Who wrote a message, and how."""
 
     role: Role
@@ -98,21 +98,21 @@ class Sender(Struct, frozen=True, omit_defaults=True):
     level: Level | None = None
 
 
-class Content(Struct, frozen=True, omit_defaults=True):
+class Content(Struct, gc=False, frozen=True, omit_defaults=True):
     """What a message carries; ``text`` is empty for pictures and files."""
 
     kind: ContentKind = ContentKind.TEXT
     text: str = ""
 
 
-class Customer(Struct, frozen=True, omit_defaults=True):
+class Customer(Struct, gc=False, frozen=True, omit_defaults=True):
     """The customer's id and tier, as the chat system knows them."""
 
     id: Label | None = None
     tier: Label | None = None
 
 
-class Event(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="type"):
+class Event(Struct, gc=False, frozen=True, kw_only=True, omit_defaults=True, tag_field="type"):
     """What every event may carry. An attribute once given holds for the rest of the conversation."""
 
     shop_id: Label | None = None
@@ -122,14 +122,14 @@ class Event(Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="ty
     attributes: dict[str, Any] | None = None
 
 
-class ConversationEvent(Event, frozen=True, kw_only=True):
+class ConversationEvent(Event, gc=False, frozen=True, kw_only=True):
     """An event of one conversation, at a moment."""
 
     conversation_id: Id
     at: Instant
 
 
-class Message(Event, frozen=True, kw_only=True, tag="message"):
+class Message(Event, gc=False, frozen=True, kw_only=True, tag="message"):
     """Somebody said something."""
 
     conversation_id: Id
@@ -139,18 +139,22 @@ class Message(Event, frozen=True, kw_only=True, tag="message"):
     content: Content
 
 
-class ConversationOpened(ConversationEvent, frozen=True, kw_only=True, tag="conversation.opened"):
+class ConversationOpened(ConversationEvent, gc=False, frozen=True, kw_only=True, tag="conversation.opened"):
     """A customer came in."""
 
 
-class ConversationAssigned(ConversationEvent, frozen=True, kw_only=True, tag="conversation.assigned"):
+class ConversationAssigned(
+    ConversationEvent, gc=False, frozen=True, kw_only=True, tag="conversation.assigned"
+):
     """An agent took the conversation."""
 
     agent: Label | None = None
     level: Level | None = None
 
 
-class ConversationTransferred(ConversationEvent, frozen=True, kw_only=True, tag="conversation.transferred"):
+class ConversationTransferred(
+    ConversationEvent, gc=False, frozen=True, kw_only=True, tag="conversation.transferred"
+):
     """The conversation went to another agent or group."""
 
     from_agent: Label | None = None
@@ -160,7 +164,7 @@ class ConversationTransferred(ConversationEvent, frozen=True, kw_only=True, tag=
     reason: Note | None = None
 
 
-class IssueOpened(ConversationEvent, frozen=True, kw_only=True, tag="issue.opened"):
+class IssueOpened(ConversationEvent, gc=False, frozen=True, kw_only=True, tag="issue.opened"):
     """A customer problem was recorded."""
 
     issue_id: Id
@@ -168,48 +172,48 @@ class IssueOpened(ConversationEvent, frozen=True, kw_only=True, tag="issue.opene
     priority: Label | None = None
 
 
-class IssueHandedOff(ConversationEvent, frozen=True, kw_only=True, tag="issue.handed_off"):
+class IssueHandedOff(ConversationEvent, gc=False, frozen=True, kw_only=True, tag="issue.handed_off"):
     """An issue now waits for a department."""
 
     issue_id: Id
     to: Label | None = None
 
 
-class IssueAnswered(ConversationEvent, frozen=True, kw_only=True, tag="issue.answered"):
+class IssueAnswered(ConversationEvent, gc=False, frozen=True, kw_only=True, tag="issue.answered"):
     """The party that owed an answer gave it."""
 
     issue_id: Id
     by: Label | None = None
 
 
-class IssuePaused(ConversationEvent, frozen=True, kw_only=True, tag="issue.paused"):
+class IssuePaused(ConversationEvent, gc=False, frozen=True, kw_only=True, tag="issue.paused"):
     """An issue waits for something its clocks must not count."""
 
     issue_id: Id
     reason: Note | None = None
 
 
-class IssueResumed(ConversationEvent, frozen=True, kw_only=True, tag="issue.resumed"):
+class IssueResumed(ConversationEvent, gc=False, frozen=True, kw_only=True, tag="issue.resumed"):
     """An issue's clocks count again."""
 
     issue_id: Id
     reason: Note | None = None
 
 
-class IssueResolved(ConversationEvent, frozen=True, kw_only=True, tag="issue.resolved"):
+class IssueResolved(ConversationEvent, gc=False, frozen=True, kw_only=True, tag="issue.resolved"):
     """An issue was solved."""
 
     issue_id: Id
 
 
-class ConversationClosed(ConversationEvent, frozen=True, kw_only=True, tag="conversation.closed"):
+class ConversationClosed(ConversationEvent, gc=False, frozen=True, kw_only=True, tag="conversation.closed"):
     """The conversation ended."""
 
     by: Label | None = None
     reason: Note | None = None
 
 
-class ConversationRated(ConversationEvent, frozen=True, kw_only=True, tag="conversation.rated"):
+class ConversationRated(ConversationEvent, gc=False, frozen=True, kw_only=True, tag="conversation.rated"):
     """The customer rated the service: ``score`` out of ``scale``."""
 
     score: float
@@ -217,7 +221,7 @@ class ConversationRated(ConversationEvent, frozen=True, kw_only=True, tag="conve
     comment: Note | None = None
 
 
-class AgentStatus(Event, frozen=True, kw_only=True, tag="agent.status"):
+class AgentStatus(Event, gc=False, frozen=True, kw_only=True, tag="agent.status"):
     """An agent came, paused or left; with a conversation id it concerns that conversation alone."""
 
     at: Instant
@@ -226,7 +230,7 @@ class AgentStatus(Event, frozen=True, kw_only=True, tag="agent.status"):
     conversation_id: Id | None = None
 
 
-class OrderEvent(ConversationEvent, frozen=True, kw_only=True):
+class OrderEvent(ConversationEvent, gc=False, frozen=True, kw_only=True):
     """What order events share; ``amount`` is in yuan."""
 
     order_id: Label | None = None
@@ -235,23 +239,23 @@ class OrderEvent(ConversationEvent, frozen=True, kw_only=True):
     reason: Note | None = None
 
 
-class OrderCreated(OrderEvent, frozen=True, kw_only=True, tag="order.created"):
+class OrderCreated(OrderEvent, gc=False, frozen=True, kw_only=True, tag="order.created"):
     """An order was placed."""
 
 
-class OrderPaid(OrderEvent, frozen=True, kw_only=True, tag="order.paid"):
+class OrderPaid(OrderEvent, gc=False, frozen=True, kw_only=True, tag="order.paid"):
     """An order was paid."""
 
 
-class OrderShipped(OrderEvent, frozen=True, kw_only=True, tag="order.shipped"):
+class OrderShipped(OrderEvent, gc=False, frozen=True, kw_only=True, tag="order.shipped"):
     """An order left the warehouse."""
 
 
-class OrderRefunded(OrderEvent, frozen=True, kw_only=True, tag="order.refunded"):
+class OrderRefunded(OrderEvent, gc=False, frozen=True, kw_only=True, tag="order.refunded"):
     """An order was refunded."""
 
 
-class Tick(Struct, frozen=True, kw_only=True, tag_field="type", tag="tick"):
+class Tick(Struct, gc=False, frozen=True, kw_only=True, tag_field="type", tag="tick"):
     """Time has reached ``at``; to every partition of a system on the ``stream`` driver."""
 
     at: Instant
@@ -279,7 +283,7 @@ AnyEvent = (
 )
 
 
-class Timer(Struct, frozen=True, kw_only=True, tag_field="type", tag="timer"):
+class Timer(Struct, gc=False, frozen=True, kw_only=True, tag_field="type", tag="timer"):
     """A due clock's record in ``qa.timers``: it only brings the moment forward (see ``engine``).
 
     A JSON object, not a packed tuple: whoever looks into the topic at night can read it.
@@ -290,7 +294,7 @@ class Timer(Struct, frozen=True, kw_only=True, tag_field="type", tag="timer"):
     due: At
 
 
-class Acknowledge(Struct, frozen=True, kw_only=True, tag_field="type", tag="alert.acknowledge"):
+class Acknowledge(Struct, gc=False, frozen=True, kw_only=True, tag_field="type", tag="alert.acknowledge"):
     """Somebody takes care of an alert: a record of ``qa.control``. One acknowledgement serves all."""
 
     conversation_id: Id
@@ -300,7 +304,7 @@ class Acknowledge(Struct, frozen=True, kw_only=True, tag_field="type", tag="aler
     note: Note | None = None
 
 
-class Snooze(Struct, frozen=True, kw_only=True, tag_field="type", tag="alert.snooze"):
+class Snooze(Struct, gc=False, frozen=True, kw_only=True, tag_field="type", tag="alert.snooze"):
     """An alert is not to be repeated or escalated before ``until``: a record of ``qa.control``."""
 
     conversation_id: Id
@@ -321,7 +325,7 @@ class Flag(StrEnum):
     OLD = "old"  # more than a week behind receipt: an old file sent as if live, or seconds for milliseconds
 
 
-class Received(Struct, frozen=True):
+class Received(Struct, gc=False, frozen=True):
     """An event with its business time settled: ``t`` is milliseconds UTC."""
 
     event: AnyEvent

@@ -10,7 +10,7 @@ from stream.core.evidence import last_words
 from stream.core.ids import mark
 from stream.core.outputs import Score
 from stream.core.rules import Arm, Disarm, View
-from stream.core.state import MARK_SIZE, SEEN_LIMIT, SKETCH_LIMIT, Sketch, State
+from stream.core.state import MARK_SIZE, SEEN_LIMIT, State
 from stream.core.work import Work, role_counts
 
 _WAITING_RULES = frozenset({clocks.RULE})
@@ -29,8 +29,6 @@ def apply(work: Work, event: Message, t: int) -> bool:
     state.count(role)
     if state.closed_at is not None and role is Role.CUSTOMER:
         lifecycle.reopen(work, t)
-    if event.content.text:
-        _sketch(state, event, t)
     if role is Role.CUSTOMER:
         _customer_said(work, event, t)
     elif role is Role.AGENT:
@@ -48,12 +46,6 @@ def _is_seen(seen: bytes, known: bytes) -> bool:
     while at >= 0 and at % MARK_SIZE:
         at = seen.find(known, at + 1)  # across two marks: a coincidence
     return at >= 0
-
-
-def _sketch(state: State, event: Message, t: int) -> None:
-    text = event.content.text
-    state.sketches.append(Sketch(mark(text), len(text), event.sender.role, t))
-    del state.sketches[:-SKETCH_LIMIT]
 
 
 def _customer_said(work: Work, event: Message, t: int) -> None:

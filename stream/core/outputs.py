@@ -59,7 +59,7 @@ class FindingStatus(StrEnum):
     CORRECTED = "corrected"
 
 
-class Finding(Struct, frozen=True, kw_only=True, omit_defaults=False):
+class Finding(Struct, frozen=True, kw_only=True, gc=False):
     """One detection: rule, severity, who, which message, which characters, why.
 
     ``spans`` are half-open character offsets into the original text of ``message_id``;
@@ -87,7 +87,7 @@ class Finding(Struct, frozen=True, kw_only=True, omit_defaults=False):
     inferred: bool = False
 
 
-class Score(Struct, frozen=True, kw_only=True):
+class Score(Struct, frozen=True, kw_only=True, gc=False):
     """How one customer message reads, each in [0, 1], judged with nothing later known."""
 
     conversation_id: str
@@ -106,7 +106,7 @@ class Outcome(StrEnum):
     UNKNOWN = "unknown"
 
 
-class Basis(Struct, frozen=True, kw_only=True):
+class Basis(Struct, frozen=True, kw_only=True, gc=False):
     """One thing a number rests on: its name, its value, and how much it weighed."""
 
     name: str
@@ -114,7 +114,7 @@ class Basis(Struct, frozen=True, kw_only=True):
     weight: float
 
 
-class ScorecardEntry(Struct, frozen=True, kw_only=True):
+class ScorecardEntry(Struct, frozen=True, kw_only=True, gc=False):
     """Points added or taken for one rule, with the reason."""
 
     rule_id: str
@@ -123,7 +123,7 @@ class ScorecardEntry(Struct, frozen=True, kw_only=True):
     why: str
 
 
-class ClockOutcome(Struct, frozen=True, kw_only=True):
+class ClockOutcome(Struct, frozen=True, kw_only=True, gc=False):
     """How one clock of the conversation went; ``seconds`` is from start to answer, breach or stop."""
 
     clock_id: str
@@ -136,7 +136,7 @@ class ClockOutcome(Struct, frozen=True, kw_only=True):
     seconds: float | None
 
 
-class Summary(Struct, frozen=True, kw_only=True):
+class Summary(Struct, frozen=True, kw_only=True, gc=False):
     """What a conversation came to, told at close; a later ``revision`` replaces an earlier one."""
 
     conversation_id: str
@@ -165,7 +165,7 @@ class Summary(Struct, frozen=True, kw_only=True):
     counted: dict[str, int] = field(default_factory=dict)
 
 
-class Contact(Struct, frozen=True, kw_only=True):
+class Contact(Struct, frozen=True, kw_only=True, gc=False):
     """One conversation seen from the customer's side; reopening is judged on it."""
 
     customer_id: str

@@ -1,10 +1,10 @@
 """What is kept of a conversation between two events: one compact, versioned record.
 
-No transcript is in it: hashes of the last message ids, sketches of recent messages, sums of
-scores, turns, clocks, what the rules remember, and the customer's last words, masked. The bytes
+No transcript is in it: hashes of the last message ids, sums of scores, turns, clocks, what the rules remember, and the customer's last words, masked. The bytes
 are a MessagePack array whose first element is the version; fields are only ever added at the end
 (an older record then reads with their defaults), and any other change raises ``VERSION`` and adds
-a step to ``MIGRATIONS``.
+a step to ``MIGRATIONS``. None of these values can be part of a cycle, so the collector need not
+know them (``gc=False``): with it, reading states back costs several times as much.
 """
 
 from __future__ import annotations
@@ -24,8 +24,6 @@ VERSION = 1
 # recorded chats several times over at 8 bytes an id.
 SEEN_LIMIT = 64
 MARK_SIZE = 8
-# Enough to tell "asks the same again" apart from talk (design §4).
-SKETCH_LIMIT = 8
 # The longest of 3,290 recorded chats has 45 turns of the customer.
 TURN_LIMIT = 64
 # Settled clocks kept for corrections and for the summary; running ones are never dropped.
@@ -51,16 +49,7 @@ class ClockState(IntEnum):
     MISSED = 5
 
 
-class Sketch(Struct, array_like=True):
-    """The shadow of a recent message: enough to see a repetition, too little to read."""
-
-    mark: bytes
-    length: int
-    role: str
-    t: int
-
-
-class Turn(Struct, array_like=True):
+class Turn(Struct, array_like=True, gc=False):
     """A customer's turn: from the first unanswered message to a person's answer."""
 
     opened_at: int
@@ -68,7 +57,7 @@ class Turn(Struct, array_like=True):
     answered_at: int | None = None
 
 
-class Clock(Struct, array_like=True):
+class Clock(Struct, array_like=True, gc=False):
     """One OLA timer. ``kind`` and ``policy`` are indexes into ``State.names``.
 
     ``moments`` are milliseconds from ``started_at``: the warning points, then the target.
@@ -90,7 +79,7 @@ class Clock(Struct, array_like=True):
         return self.started_at + self.moments[-1]
 
 
-class Issue(Struct, array_like=True):
+class Issue(Struct, array_like=True, gc=False):
     """One customer problem, as far as events told of it."""
 
     issue_id: str
@@ -102,7 +91,7 @@ class Issue(Struct, array_like=True):
     inferred: bool = False
 
 
-class ScoreSums(Struct, array_like=True):
+class ScoreSums(Struct, array_like=True, gc=False):
     """The course of the customer's dissatisfaction, as sums that grow turn by turn."""
 
     count: int = 0
@@ -114,7 +103,7 @@ class ScoreSums(Struct, array_like=True):
     abuse: float = 0.0
 
 
-class Points(Struct, array_like=True):
+class Points(Struct, array_like=True, gc=False):
     """What one rule added to the scorecard; ``why`` is that of its latest firing."""
 
     points: float
@@ -122,7 +111,7 @@ class Points(Struct, array_like=True):
     why: str
 
 
-class State(Struct, array_like=True):
+class State(Struct, array_like=True, gc=False):
     """One conversation. Whoever holds a value of this owns it: the engine changes it in place."""
 
     conversation_id: str
@@ -137,7 +126,6 @@ class State(Struct, array_like=True):
     rating: float | None = None
     category_source: str | None = None
     seen: bytes = b""
-    sketches: list[Sketch] = field(default_factory=list)
     turns: list[Turn] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
     # Clocks with a moment still to come, in the order they were started; the others are settled.
@@ -184,7 +172,7 @@ class UnsupportedVersionError(ValueError):
     """A record was written by a newer release; reading it would lose what that release knew."""
 
 
-class _Record(Struct, array_like=True):
+class _Record(Struct, array_like=True, gc=False):
     version: int
     state: State
 

@@ -227,7 +227,7 @@ class Rule:
         return self.status is Status.STAGED
 
 
-class Waiting(Struct, array_like=True):
+class Waiting(Struct, array_like=True, gc=False):
     """A rule whose condition held and whose ``unless`` has not, yet."""
 
     due: int
@@ -237,7 +237,7 @@ class Waiting(Struct, array_like=True):
     terms: list[str] = field(default_factory=list)
 
 
-class RuleMemory(Struct, array_like=True):
+class RuleMemory(Struct, array_like=True, gc=False):
     """What one conversation remembers of one rule; a plain MessagePack array.
 
     Lives in the conversation's state under the rule's id, made when there is something to
