@@ -10,7 +10,7 @@ from stream.core.evidence import last_words
 from stream.core.ids import mark
 from stream.core.outputs import Score
 from stream.core.rules import Arm, Disarm, View
-from stream.core.state import MARK_SIZE, SEEN_LIMIT, State
+from stream.core.state import MARK_SIZE, SEEN_LIMIT
 from stream.core.work import Work, role_counts
 
 _WAITING_RULES = frozenset({clocks.RULE})

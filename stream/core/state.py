@@ -1,10 +1,11 @@
 """What is kept of a conversation between two events: one compact, versioned record.
 
-No transcript is in it: hashes of the last message ids, sums of scores, turns, clocks, what the rules remember, and the customer's last words, masked. The bytes
-are a MessagePack array whose first element is the version; fields are only ever added at the end
-(an older record then reads with their defaults), and any other change raises ``VERSION`` and adds
-a step to ``MIGRATIONS``. None of these values can be part of a cycle, so the collector need not
-know them (``gc=False``): with it, reading states back costs several times as much.
+No transcript is in it: hashes of the last message ids, sums of scores, turns, clocks, what the
+rules remember, and the customer's last words, masked. The bytes are a MessagePack array whose first
+element is the version; fields are only ever added at the end (an older record then reads with their
+defaults), and any other change raises ``VERSION`` and adds a step to ``MIGRATIONS``. None of these
+values can be part of a cycle, so the collector need not know them (``gc=False``): with it, reading
+states back costs several times as much.
 """
 
 from __future__ import annotations
