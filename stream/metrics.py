@@ -113,7 +113,7 @@ EVENTS = CounterDef(
 EVENTS_INVALID = CounterDef(
     name="yanshao_events_invalid_total", section=INTAKE, unit="events", labels=(INVALID_REASON,),
     meaning="Events refused (HTTP 400, a refused line of a file, or a dead letter), by reason.",
-    remedy="The sender changed its format: `yanshao dlq list` shows the records, docs/wire.md the contract.",
+    remedy="The sender changed its format: `yanshao dlq list` shows them, docs/events.md the contract.",
 )
 EVENTS_DUPLICATE = CounterDef(
     name="yanshao_events_duplicate_total", section=INTAKE, unit="events",

@@ -87,11 +87,11 @@ def assert_is_a_command(words: list[str]) -> None:
     if importlib.util.find_spec(module) is None:
         pytest.skip(f"{module} is not there yet")
     command: click.Command = importlib.import_module(module).command
-    context = command.make_context(words[0], words[1:], resilient_parsing=False)
+    context = command.make_context(words[0], words[1:])
     if isinstance(command, click.Group):
-        name, inner, rest = command.resolve_command(context, context.protected_args + context.args)
+        inner = command.get_command(context, words[1])
         assert inner is not None
-        inner.make_context(name, rest, parent=context)
+        inner.make_context(words[1], words[2:], parent=context)
 
 
 class TestConfiguration:
