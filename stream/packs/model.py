@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from stream.core.lexicon import Term
 from stream.core.outputs import FindingKind
-from stream.core.rules.source import Fields, Mark, Node, Problem, Report
+from stream.core.rules.source import Fields, Mark, Problem, Report
 
 
 class PackError(Exception):
@@ -71,11 +71,6 @@ class RawRule:
     id: str
     at: Mark
     node: Fields
-
-    @property
-    def entries(self) -> Mapping[str, Node]:
-        """What is written, by key."""
-        return self.node.entries
 
 
 @dataclass(frozen=True, slots=True)
