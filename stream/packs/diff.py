@@ -15,6 +15,10 @@ from stream.core.rules.source import Items, Node, Text
 from stream.packs.model import RawList, RawPack, RawRule
 
 
+SHORT = 60
+"""Two values of so many characters together stand in one line; longer ones stand one below the other."""
+
+
 class Change(StrEnum):
     """What became of an entry."""
 
@@ -27,8 +31,8 @@ class Change(StrEnum):
 class Difference:
     """One entry that is not the same on both sides.
 
-    ``what`` is pack, rule, clock, category or terms. ``details`` has a line for each field or term,
-    ``old -> new``, ``+ term`` or ``- term``; none for what was added or removed whole.
+    ``what`` is pack, rule, clock, category or terms. ``details`` has a line or two for each field or
+    term that differs; none for what was added or removed whole.
     """
 
     change: Change
@@ -85,34 +89,50 @@ def _entries(what: str, before: _Entries, after: _Entries) -> Iterable[Differenc
 def _fields(before: Mapping[str, str], after: Mapping[str, str]) -> Iterable[str]:
     for key in sorted({*before, *after}):
         old, new = before.get(key, "(none)"), after.get(key, "(none)")
-        if old != new:
+        if old == new:
+            continue
+        if len(old) + len(new) <= SHORT:
             yield f"{key}: {old} -> {new}"
+        else:
+            yield f"- {key}: {old}"
+            yield f"+ {key}: {new}"
 
 
-def _lists(before: Mapping[str, RawList], after: Mapping[str, RawList]) -> Iterable[Difference]:
+def _lists(before: dict[str, RawList], after: dict[str, RawList]) -> Iterable[Difference]:
     for name in sorted({*before, *after}):
         if name not in after:
             yield Difference(Change.REMOVED, "terms", name)
         elif name not in before:
             yield Difference(Change.ADDED, "terms", name)
         else:
-            old = {_term(term) for term in before[name].terms}
-            new = {_term(term) for term in after[name].terms}
-            details = [f"- {term}" for term in sorted(old - new)] + [
-                f"+ {term}" for term in sorted(new - old)
-            ]
+            details = tuple(_terms(_by_text(before[name]), _by_text(after[name])))
             if details:
-                yield Difference(Change.CHANGED, "terms", name, tuple(details))
+                yield Difference(Change.CHANGED, "terms", name, details)
 
 
-def _term(term: Term) -> str:
-    """Return a term with all that is said of it beside its spelling."""
-    said = [f"variants {', '.join(term.variants)}"] if term.variants else []
-    said += [f"boundary {term.boundary}"] if term.boundary != "any" else []
-    said += [f"not in {', '.join(term.not_in)}"] if term.not_in else []
-    said += [f"degree {term.degree:g}"] if term.degree != 1 else []
-    said += [] if term.negatable else ["not negatable"]
-    return f"{term.text} ({'; '.join(said)})" if said else term.text
+def _by_text(listed: RawList) -> dict[str, Term]:
+    return {term.text: term for term in listed.terms}
+
+
+def _terms(before: dict[str, Term], after: dict[str, Term]) -> Iterable[str]:
+    yield from (f"- {text}" for text in before if text not in after)
+    yield from (f"+ {text}" for text in after if text not in before)
+    for text in before:
+        if text in after:
+            old, new = _said(before[text]), _said(after[text])
+            gone, come = sorted(old - new), sorted(new - old)
+            if gone or come:
+                yield f"~ {text}: " + ", ".join(
+                    [*(f"- {one}" for one in gone), *(f"+ {one}" for one in come)]
+                )
+
+
+def _said(term: Term) -> set[str]:
+    """Return all that a pack says of a term beside its spelling."""
+    said = {f"variant {variant}" for variant in term.variants}
+    said |= {f"not in {phrase}" for phrase in term.not_in}
+    said |= {f"boundary {term.boundary}", f"degree {term.degree:g}"}
+    return said if term.negatable else {*said, "not negatable"}
 
 
 def written(node: Node) -> str:
