@@ -203,7 +203,7 @@ def _suggestion(book: RuleBook, name: str) -> str:
 
 def _conditions(packs: Sequence[RawPack]) -> dict[str, dict[str, str]]:
     """Return what is written for `when` and `unless` of every rule, the last layer's."""
-    from stream.packs.diff import written  # noqa: PLC0415
+    from stream.packs.written import written  # noqa: PLC0415
 
     return {
         rule.id: {

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from stream.core.lexicon import Term
-from stream.core.rules.source import Items, Node, Text
 from stream.packs.model import RawList, RawPack, RawRule
-
+from stream.packs.written import written
 
 SHORT = 60
 """Two values of so many characters together stand in one line; longer ones stand one below the other."""
@@ -117,9 +116,9 @@ def _by_text(listed: RawList) -> dict[str, Term]:
 def _terms(before: dict[str, Term], after: dict[str, Term]) -> Iterable[str]:
     yield from (f"- {text}" for text in before if text not in after)
     yield from (f"+ {text}" for text in after if text not in before)
-    for text in before:
+    for text, term in before.items():
         if text in after:
-            old, new = _said(before[text]), _said(after[text])
+            old, new = _said(term), _said(after[text])
             gone, come = sorted(old - new), sorted(new - old)
             if gone or come:
                 yield f"~ {text}: " + ", ".join(
@@ -133,12 +132,3 @@ def _said(term: Term) -> set[str]:
     said |= {f"not in {phrase}" for phrase in term.not_in}
     said |= {f"boundary {term.boundary}", f"degree {term.degree:g}"}
     return said if term.negatable else {*said, "not negatable"}
-
-
-def written(node: Node) -> str:
-    """Return a node as one line of YAML's short form."""
-    if isinstance(node, Text):
-        return node.value
-    if isinstance(node, Items):
-        return f"[{', '.join(map(written, node.items))}]"
-    return "{" + ", ".join(f"{key}: {written(value)}" for key, value in node.entries.items()) + "}"
