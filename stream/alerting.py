@@ -15,7 +15,7 @@ from msgspec import Struct, field
 
 from alerts.model import Alert, AlertFinding, AlertStatus, Link, Severity, alert_id
 from stream.core import clocks
-from stream.core.book import RuleBook
+from stream.core.book import ClockKind, RuleBook
 from stream.core.outputs import Finding, FindingKind, FindingStatus
 from stream.core.state import State
 
@@ -33,6 +33,8 @@ KIND_TITLES = {
     FindingKind.PRIVACY: "隐私安全",
     FindingKind.SERVICE: "服务机会",
 }
+
+CLOCK_TITLES = {ClockKind.FIRST_RESPONSE: "首次响应", ClockKind.NEXT_RESPONSE: "后续响应"}
 
 
 class Open(Struct, array_like=True):
@@ -75,11 +77,12 @@ def apply(
     return teller.alerts
 
 
-def dedup_key(finding: Finding) -> str:
-    """Return what findings share that are one alert: the conversation, and the rule or the clock."""
+def dedup_key(book: RuleBook, finding: Finding) -> str:
+    """Return what findings share that are one alert: the conversation, and the clock or the rule's topic."""
     if finding.clock_id is not None:
         return f"{finding.conversation_id}:{finding.rule_id}:{finding.clock_id}"
-    return f"{finding.conversation_id}:{finding.rule_id}"
+    rule = book.rules.get(finding.rule_id)
+    return f"{finding.conversation_id}:{rule.topic if rule is not None else finding.rule_id}"
 
 
 class _Teller:
@@ -102,7 +105,7 @@ class _Teller:
         )
 
     def tell(self, finding: Finding) -> None:
-        key = dedup_key(finding)
+        key = dedup_key(self.book, finding)
         told = as_alert_finding(finding)
         entry = self._entry(key)
         if entry is None:
@@ -134,7 +137,7 @@ class _Teller:
 
     def take_back(self, finding: Finding) -> None:
         """Resolve the alert of a finding that proved wrong, told by this worker or by one that died."""
-        key = dedup_key(finding)
+        key = dedup_key(self.book, finding)
         entry = self._entry(key)
         told = as_alert_finding(finding)
         if entry is None:
@@ -180,7 +183,13 @@ class _Teller:
 
     def _title(self, finding: Finding) -> str:
         rule = self.book.rules.get(finding.rule_id)
-        return f"{KIND_TITLES[finding.kind]}：{rule.title if rule is not None else finding.why}"
+        if rule is not None:
+            return f"{KIND_TITLES[finding.kind]}：{rule.title}"
+        policy = self.book.clock_policy_by_id(finding.rule_id)
+        if policy is None or finding.clock_id is None:
+            return KIND_TITLES[finding.kind]
+        passed = finding.severity == policy.severity["breach"]
+        return f"{CLOCK_TITLES[policy.clock]}{'超时' if passed else '即将超时'}"
 
     def _alert(self, key: str, entry: Open, status: AlertStatus, at: int) -> Alert:
         attributes = self.state.attributes

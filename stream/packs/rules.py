@@ -27,7 +27,8 @@ WIDEST_WINDOW = 100
 
 _REQUIRED = ("id", "title", "severity", "role", "when", "why")
 _OPTIONAL = (
-    "subject", "status", "scope", "window", "on", "wait", "unless", "fire", "points", "audience", "advice"
+    "subject", "status", "scope", "window", "on", "wait", "unless", "fire", "points", "audience", "advice",
+    "topic",
 )  # fmt: skip
 
 # What a rule's memory depends on. Its wording, severity, scope and audience may change under it.
@@ -76,6 +77,7 @@ def compile_rule(pack: RawPack, kind: FindingKind, raw: RawRule, context: Contex
     timing = None if when is None else _timing(entries, when, context)
     fire = _fire(report, entries.get("fire"))
     advice = reading.text(report, entries["advice"], "advice") if "advice" in entries else ""
+    topic = reading.text(report, entries["topic"], "topic") if "topic" in entries else ""
     points = reading.number(report, entries["points"], "points", -100, 100) if "points" in entries else 0.0
     scope = read_scope(report, entries.get("scope"), "scope")
     audience = read_audience(report, entries.get("audience"), "audience")
@@ -96,6 +98,7 @@ def compile_rule(pack: RawPack, kind: FindingKind, raw: RawRule, context: Contex
         why=why or "",
         hash=_hash(entries),
         advice=advice or "",
+        topic=topic or raw.id,
         fire=fire,
         scope=scope,
         wait_ms=timing.wait_ms,

@@ -196,7 +196,11 @@ class Fire:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rule:
-    """One rule, compiled. ``hash`` covers what its memory depends on, not its wording."""
+    """One rule, compiled. ``hash`` covers what its memory depends on, not its wording.
+
+    Rules of one ``topic`` share an open alert: a later one of higher severity tells it again, another
+    does not. Without one of its own a rule's topic is its id.
+    """
 
     id: str
     title: str
@@ -211,6 +215,7 @@ class Rule:
     why: str
     hash: int
     advice: str = ""
+    topic: str = ""
     fire: Fire = Fire()
     scope: tuple[tuple[str, frozenset[str]], ...] = ()
     wait_ms: int = 0
