@@ -50,6 +50,10 @@ class Open(Struct, array_like=True):
     findings: list[AlertFinding] = field(default_factory=list)
 
 
+# Where the severity stands in the record of an open alert.
+_SEVERITY = Open.__struct_fields__.index("severity")
+
+
 def apply(
     book: RuleBook,
     state: State,
@@ -83,6 +87,14 @@ def dedup_key(book: RuleBook, finding: Finding) -> str:
         return f"{finding.conversation_id}:{finding.rule_id}:{finding.clock_id}"
     rule = book.rules.get(finding.rule_id)
     return f"{finding.conversation_id}:{rule.topic if rule is not None else finding.rule_id}"
+
+
+def open_severities(state: State) -> tuple[str, ...]:
+    """Return the severity of every alert that is open."""
+    return tuple(
+        entry.severity.value if isinstance(entry, Open) else entry[_SEVERITY]
+        for entry in state.alerts.values()
+    )
 
 
 class _Teller:

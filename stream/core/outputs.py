@@ -128,6 +128,7 @@ class ClockOutcome(Struct, frozen=True, kw_only=True, gc=False):
 
     clock_id: str
     kind: str
+    policy: str
     leg: str
     state: str
     started_at: At

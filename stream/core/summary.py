@@ -199,6 +199,7 @@ def _clock_outcome(book: RuleBook, state: State, clock: Clock) -> ClockOutcome:
     return ClockOutcome(
         clock_id=state.clock_id(clock),
         kind=state.names[clock.kind],
+        policy=state.names[clock.policy],
         leg="agent" if rule is None else rule.subject,
         state=clock.state.name.lower(),
         started_at=clock.started_at,

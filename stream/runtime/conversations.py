@@ -97,7 +97,8 @@ class Conversations:
     def __init__(self, *, source_partition: int | None = None, conversation_url: str | None = None) -> None:
         self._states: dict[str, bytes] = {}
         self._dues: list[tuple[int, str]] = []
-        self._next_due: dict[str, Due] = {}
+        self._upcoming: dict[str, tuple[Due, ...]] = {}
+        self._open_alerts: dict[str, tuple[str, ...]] = {}
         # Offsets that a forgotten conversation had applied, until the source's commits have passed them.
         self._gone: dict[str, tuple[int, ...]] = {}
         self._source_partition = source_partition
@@ -113,6 +114,20 @@ class Conversations:
         """Return the size of all state records held."""
         return sum(map(len, self._states.values()))
 
+    def open_clocks(self) -> Counter[str]:
+        """Return how many clocks run, by kind; what is derived from silence alone is not among them."""
+        running: Counter[str] = Counter()
+        for dues in self._upcoming.values():
+            for due in dues[: len(dues) if len(dues) > 1 else 0]:
+                kind, _, number = due.clock_id.partition("#")
+                if number:
+                    running[kind] += 1
+        return running
+
+    def open_alerts(self) -> Counter[str]:
+        """Return how many alerts fire, by severity."""
+        return Counter(severity for severities in self._open_alerts.values() for severity in severities)
+
     def raw(self) -> Iterator[tuple[str, bytes]]:
         """Yield every conversation's id and record."""
         yield from self._states.items()
@@ -124,8 +139,7 @@ class Conversations:
             stream.core.state.UnsupportedVersionError: A newer release wrote the record.
         """
         state = states.decode(raw)
-        self._states[conversation_id] = raw
-        self._schedule(conversation_id, clocks.upcoming(state, knowledge.book.limits))
+        self._hold(knowledge, conversation_id, state, raw)
 
     def load_gone(self, conversation_id: str, applied: tuple[int, ...]) -> None:
         """Take back the offsets of a conversation that was forgotten but may be read again."""
@@ -260,34 +274,40 @@ class Conversations:
         for conversation_id, state in working.items():
             if state is None:
                 self._states.pop(conversation_id, None)
-                self._next_due.pop(conversation_id, None)
+                self._upcoming.pop(conversation_id, None)
+                self._open_alerts.pop(conversation_id, None)
                 done.changed.pop(conversation_id, None)
                 continue
-            raw = states.encode(state)
-            self._states[conversation_id] = done.changed[conversation_id] = raw
-            self._schedule(conversation_id, clocks.upcoming(state, knowledge.book.limits))
+            raw = done.changed[conversation_id] = states.encode(state)
+            self._hold(knowledge, conversation_id, state, raw)
+
+    def _hold(self, knowledge: Knowledge, conversation_id: str, state: State, raw: bytes) -> None:
+        self._states[conversation_id] = raw
+        self._schedule(conversation_id, clocks.upcoming(state, knowledge.book.limits))
+        if state.alerts:
+            self._open_alerts[conversation_id] = alerting.open_severities(state)
+        else:
+            self._open_alerts.pop(conversation_id, None)
 
     # Time -----------------------------------------------------------------------------------------
 
     def _schedule(self, conversation_id: str, upcoming: tuple[Due, ...]) -> None:
-        if not upcoming:
-            self._next_due.pop(conversation_id, None)
+        before = self._upcoming.get(conversation_id)
+        self._upcoming[conversation_id] = upcoming
+        at = upcoming[0].at
+        if before is not None and before[0].at == at:
             return
-        due = upcoming[0]
-        if self._next_due.get(conversation_id) == due:
-            return
-        self._next_due[conversation_id] = due
-        heapq.heappush(self._dues, (due.at, conversation_id))
-        if len(self._dues) > max(_SWEEP_MINIMUM, _SWEEP_FACTOR * len(self._next_due)):
-            self._dues = [(entry.at, name) for name, entry in self._next_due.items()]
+        heapq.heappush(self._dues, (at, conversation_id))
+        if len(self._dues) > max(_SWEEP_MINIMUM, _SWEEP_FACTOR * len(self._upcoming)):
+            self._dues = [(dues[0].at, name) for name, dues in self._upcoming.items()]
             heapq.heapify(self._dues)
 
     def next_due(self) -> int | None:
         """Return when the next clock comes due, in milliseconds UTC."""
         while self._dues:
             at, conversation_id = self._dues[0]
-            due = self._next_due.get(conversation_id)
-            if due is not None and due.at == at:
+            dues = self._upcoming.get(conversation_id)
+            if dues is not None and dues[0].at == at:
                 return at
             heapq.heappop(self._dues)  # superseded
         return None
@@ -303,7 +323,7 @@ class Conversations:
             if at is None or at >= now:
                 break
             _, conversation_id = heapq.heappop(self._dues)
-            clock_id = self._next_due.pop(conversation_id).clock_id
+            clock_id = self._upcoming.pop(conversation_id)[0].clock_id
             timers.append(Timer(conversation_id=conversation_id, clock_id=clock_id, due=at))
         return timers
 
@@ -320,7 +340,7 @@ class Conversations:
             if at is None or at >= until:
                 return
             _, conversation_id = heapq.heappop(self._dues)
-            del self._next_due[conversation_id]
+            del self._upcoming[conversation_id]
             state = states.decode(self._states[conversation_id])
             step = engine.advance(knowledge.book, state, until)
             self._gather(knowledge, step, state, done)

@@ -12,6 +12,14 @@ from stream.metrics import Metrics
 from stream.runtime.conversations import Applied
 
 _STAGED = "staged:"
+# What a clock's last state says of attainment.
+_ATTAINED = {
+    "answered": "met",
+    "answered_late": "missed",
+    "breached": "missed",
+    "missed": "missed",
+    "stopped": "withdrawn",
+}
 # The response figures of a summary that the histogram of responses is fed from.
 _RESPONSES = (("first", "response_first_seconds"), ("next", "response_average_seconds"))
 
@@ -73,6 +81,12 @@ class Counting:
         if not first:
             return  # its figures are in already
         self._metrics.histogram(m.CONVERSATION_DISSATISFACTION).observe(summary.dissatisfaction)
+        for clock in summary.clocks:
+            outcome = _ATTAINED[clock.state]
+            self._metrics.inc(m.CLOCKS_STOPPED, clock.kind, clock.leg, clock.policy, outcome)
+            if clock.stopped_at is not None and clock.stopped_at > clock.due:
+                over = self._metrics.histogram(m.CLOCK_OVER, clock.kind)
+                over.observe((clock.stopped_at - clock.due) / 1000)
         for response, name in _RESPONSES:
             seconds = summary.metrics.get(name)
             if seconds is not None:

@@ -8,6 +8,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from random import SystemRandom
 
@@ -21,6 +22,7 @@ from alerts.dispatcher import Dispatcher
 from alerts.senders import close_senders, open_senders
 from stream import metrics as m
 from stream import models
+from stream.core.outputs import Severity
 from stream.metrics import DeliveryCounts, Metrics, render
 from stream.packs import SHIPPED, Options
 from stream.packs.books import Books
@@ -66,6 +68,7 @@ class LocalSystem:
         self._commit = self.metrics.histogram(m.COMMIT_SECONDS)
         self.source = "http"
         self.directories = directories_of(settings)
+        begun = time.monotonic()
         self.books = Books(
             self.directories,
             Options(disable=settings.disable, limits=limits_of(settings)),
@@ -81,7 +84,10 @@ class LocalSystem:
             queue=Queue(settings.local.queue_events, settings.local.queue_bytes),
             observe=self._observe,
         )
-        self._tell_packs(ok=True, seconds=0.0)
+        self._tell_packs(ok=True, seconds=time.monotonic() - begun)
+        self.metrics.tell(m.BUILD_INFO, version("yanshao"), "local")
+        for receiver in alerts_config.receivers:
+            self.metrics.expect(m.RECEIVER, receiver)
         self._watch()
 
     def knowledge(self) -> Knowledge:
@@ -101,6 +107,14 @@ class LocalSystem:
         self.metrics.watch(m.CONVERSATIONS_OPEN, lambda: len(runtime.conversations))
         # The runtime may read its conversations back into a new object: ask it anew each time.
         self.metrics.watch(m.STATE_BYTES, lambda: runtime.conversations.state_bytes())  # noqa: PLW0108
+        self.metrics.watch(
+            m.CLOCKS_OPEN,
+            lambda: {(kind, "running"): n for kind, n in runtime.conversations.open_clocks().items()},
+        )
+        self.metrics.watch(
+            m.ALERTS_OPEN,
+            lambda: {(severity,): runtime.conversations.open_alerts()[severity] for severity in Severity},
+        )
         self.metrics.watch(m.QUEUE_DEPTH, lambda: {("ingest",): runtime.queued_events})
 
     # Packs --------------------------------------------------------------------------------------------
@@ -122,6 +136,11 @@ class LocalSystem:
         meters.tell(m.PACKS_INFO, book.version)
         meters.gauge(m.PACKS_LOADED).set(ok)
         meters.gauge(m.PACKS_LOAD_SECONDS).set(seconds)
+        staged = sum(rule.staged for rule in book.rules)
+        meters.gauge(m.PACKS_RULES, "staged").set(staged)
+        meters.gauge(m.PACKS_RULES, "active").set(len(book.rules) - staged)
+        for rule in book.rules:
+            meters.expect(m.RULE_ID, rule.id)
         if ok:
             meters.gauge(m.PACKS_LOADED_AT).set(DeliveryClock().now_ms() / 1000)
 
