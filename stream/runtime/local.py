@@ -69,7 +69,8 @@ class _Write:
 class Done:
     """What a transaction came to, once it is durable.
 
-    ``refused`` are reasons, each with whether the event went to the dead letters.
+    ``refused`` are reasons, each with whether the event went to the dead letters; ``lateness_ms`` says
+    of every clock that came due how much later it was looked at.
     """
 
     outcomes: list[Any] = field(default_factory=list)
@@ -77,6 +78,7 @@ class Done:
     refused: list[tuple[str, bool]] = field(default_factory=list)
     applied: Applied = field(default_factory=Applied)
     notifications: list[Notification] = field(default_factory=list)
+    lateness_ms: list[int] = field(default_factory=list)
     commit_seconds: float = 0.0
 
 
@@ -295,7 +297,7 @@ class LocalRuntime:
                     done.outcomes.append(self._decode(store, job, done))
             inputs = [Input(item) for item in done.received]
             done.applied = self.conversations.apply(self._knowledge(), inputs)
-            self._apply_due(done.applied)
+            self._apply_due(done)
             self._keep(store, done)
             begun = time.perf_counter()
             store.commit()
@@ -305,11 +307,14 @@ class LocalRuntime:
             raise
         return done
 
-    def _apply_due(self, done: Applied) -> None:
+    def _apply_due(self, done: Done) -> None:
         """Let what came due speak, after the events that were there before it was looked at."""
-        timers = self.conversations.take_due(self._clock.now_ms())
+        now = self._clock.now_ms()
+        timers = self.conversations.take_due(now)
         if timers:
-            done.merge(self.conversations.apply(self._knowledge(), [Input(timer) for timer in timers]))
+            applied = self.conversations.apply(self._knowledge(), [Input(timer) for timer in timers])
+            done.applied.merge(applied)
+            done.lateness_ms = [now - timer.due for timer in timers]
 
     def _decode(self, store: Store, job: _Events, done: Done) -> list[InvalidMessage | None]:
         outcomes: list[InvalidMessage | None] = []

@@ -65,6 +65,8 @@ class LocalSystem:
         self._alerts_config = alerts_config
         self._console = console
         self._counting = Counting(self.metrics)
+        # No log is between the clock and the store: with and without backlog are the same here.
+        self._lateness = [self.metrics.histogram(m.CLOCK_LATENESS, one) for one in m.BACKLOG.values]
         self._commit = self.metrics.histogram(m.COMMIT_SECONDS)
         self.source = "http"
         self.directories = directories_of(settings)
@@ -101,6 +103,9 @@ class LocalSystem:
             self._counting.refused(reason, dead_letter=dead_letter)
         self._counting.applied(done.applied)
         self._commit.observe(done.commit_seconds)
+        for lateness in done.lateness_ms:
+            for histogram in self._lateness:
+                histogram.observe(lateness / 1000)
 
     def _watch(self) -> None:
         runtime = self.runtime
@@ -113,7 +118,9 @@ class LocalSystem:
         )
         self.metrics.watch(
             m.ALERTS_OPEN,
-            lambda: {(severity,): runtime.conversations.open_alerts()[severity] for severity in Severity},
+            lambda: {
+                (severity.value,): runtime.conversations.open_alerts()[severity] for severity in Severity
+            },
         )
         self.metrics.watch(m.QUEUE_DEPTH, lambda: {("ingest",): runtime.queued_events})
 
