@@ -1,0 +1,126 @@
+"""What Faust has fetched and nobody has taken yet, bounded in batches.
+
+Two ways to hold back. While its owner works, a full inbox makes the giver wait: Faust's fetching then
+pauses and goes on without loss of time. Where the owner stands still (it recovers, its broker is slow)
+waiting would stop the other partitions too, so the consumer is asked to leave this partition out. That
+way alone would not do: to Faust a partition taken up again may be a second late.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+from faust.types import TP
+
+from stream.runtime.kafka.feed import RecordBatch
+
+HIGH = 16
+"""Batches that may wait: with 512 records each, 0.4 s of work at 50 µs a record, and at most 16 MiB."""
+
+LOW = 4
+"""Batches at which a partition left out is taken in again, so that there is still work meanwhile."""
+
+PATIENCE_S = 1.0
+"""An owner that takes nothing for so long stands still; the work of a full inbox takes less."""
+
+
+class Fed:
+    """One batch as Faust gave it; `acknowledge` may be called once, in order."""
+
+    __slots__ = ("_event", "batch", "tp")
+
+    def __init__(self, event: Any) -> None:
+        self._event = event
+        self.batch: RecordBatch = event.value
+        self.tp = TP(self.batch.topic, self.batch.partition)
+
+    def acknowledge(self) -> None:
+        """Let the offset be committed: everything before and in this batch is done."""
+        self._event.ack()
+
+
+class Inbox:
+    """Batches in the order of arrival; those of one partition of one topic are in offset order.
+
+    `leave_out` and `take_in` are the consumer's: fetch no more of a partition, fetch it again.
+    """
+
+    def __init__(self, leave_out: Callable[[TP], None], take_in: Callable[[TP], None]) -> None:
+        self._leave_out = leave_out
+        self._take_in = take_in
+        self._waiting: deque[Fed] = deque()
+        self._left_out: set[TP] = set()
+        self._arrived = asyncio.Event()
+        self._room = asyncio.Event()
+        self.records = 0
+        self.moving = False
+        """Whether the owner takes batches; where it does not, nobody waits for it."""
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    async def put(self, fed: Fed) -> None:
+        """Add a batch; returns when there is room for the next, or its partition is left out."""
+        self._waiting.append(fed)
+        self.records += len(fed.batch)
+        self._arrived.set()
+        if len(self._waiting) < HIGH:
+            return
+        if self.moving:
+            self._room.clear()
+            try:
+                await asyncio.wait_for(self._room.wait(), PATIENCE_S)
+            except TimeoutError:
+                pass
+            else:
+                return
+        self._left_out.add(fed.tp)
+        self._leave_out(fed.tp)
+
+    async def arrival(self, timeout_s: float | None = None) -> bool:
+        """Return True as soon as a batch waits, False after the time."""
+        if self._waiting:
+            return True
+        self._arrived.clear()
+        try:
+            await asyncio.wait_for(self._arrived.wait(), timeout_s)
+        except TimeoutError:
+            return False
+        return bool(self._waiting)
+
+    async def more(self, timeout_s: float) -> None:
+        """Return at the next arrival, or after the time."""
+        self._arrived.clear()
+        try:
+            await asyncio.wait_for(self._arrived.wait(), timeout_s)
+        except TimeoutError:
+            return
+
+    def take(self, most_records: int) -> list[Fed]:
+        """Return the next batches, at least one and as many as fit; empty where none waits."""
+        taken: list[Fed] = []
+        count = 0
+        while self._waiting:
+            size = len(self._waiting[0].batch)
+            if taken and count + size > most_records:
+                break
+            taken.append(self._waiting.popleft())
+            count += size
+        self.records -= count
+        if len(self._waiting) < HIGH:
+            self._room.set()
+        if self._left_out and len(self._waiting) <= LOW:
+            for tp in self._left_out:
+                self._take_in(tp)
+            self._left_out.clear()
+        return taken
+
+    def clear(self) -> None:
+        """Forget everything: it will be read again."""
+        self._waiting.clear()
+        self._left_out.clear()
+        self.records = 0
+        self._room.set()

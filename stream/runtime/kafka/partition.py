@@ -1,0 +1,463 @@
+"""The conversation processor of one partition: nothing is acknowledged that was not told and kept.
+
+Three stages, each a task, joined by queues, so that several batches are under way and yet every effect
+keeps its order:
+
+1. *work*: decode, apply to the conversations in memory, hand outputs and dead letters to the producer;
+2. *keep*: once those are confirmed, hand the changed states to the changelog, one batch;
+3. *finish*: once those are confirmed, acknowledge the records.
+
+So whatever the changelog says was applied, was told: after a crash between any two effects a record read
+again is either held by the state, and skipped, or makes the same outputs with the same ids. Memory runs
+ahead of the changelog by the batches under way; it is thrown away with them where anything fails.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import tzinfo
+from typing import Protocol
+
+from alerts.model import Alert
+from stream import wire
+from stream.core.events import Received, Tick, Timer
+from stream.core.outputs import Contact, Finding, Score, Summary
+from stream.core.state import Source, UnsupportedVersionError
+from stream.runtime.conversations import Applied, Conversations, Input, Knowledge
+from stream.runtime.kafka import changelog
+from stream.runtime.kafka.changelog import Replay
+from stream.runtime.kafka.exits import Exit, WorkerExit, describe
+from stream.runtime.kafka.feed import Record
+from stream.runtime.kafka.inbox import Fed, Inbox
+from stream.runtime.kafka.membership import Heartbeats
+from stream.runtime.kafka.names import Names
+from stream.runtime.kafka.publisher import Confirmation, Publisher, Row, confirm
+from stream.settings import Kafka
+from stream.wire import InvalidMessage, Reason
+
+logger = logging.getLogger(__name__)
+
+LOAD_CHUNK = 2_000
+"""States taken back before the loop may turn to other work: about 20 ms."""
+
+
+class Observer(Protocol):
+    """What a processor tells of itself, for the metrics. Must not raise or block."""
+
+    def applied(self, inputs: Sequence[Input], applied: Applied, seconds: float) -> None:
+        """A batch was applied in memory."""
+        ...
+
+    def dead(self, reason: Reason) -> None:
+        """A record became a dead letter."""
+        ...
+
+    def confirmed(self, stage: str, seconds: float) -> None:
+        """`outputs` or `state` of a batch were confirmed."""
+        ...
+
+    def recovered(self, seconds: float) -> None:
+        """A partition's state was read back."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Shared:
+    """What the processors of all partitions have in common.
+
+    `live` is the driver `wall`: records are stamped with their receipt. `read_state` gives every record
+    of a changelog partition to a Replay; `start_offsets` says where the reading of a partition begins,
+    by source.
+    """
+
+    names: Names
+    kafka: Kafka
+    zone: tzinfo
+    live: bool
+    publisher: Publisher
+    knowledge: Callable[[], Knowledge]
+    heartbeats: Heartbeats
+    observer: Observer
+    read_state: Callable[[int, Replay], Awaitable[None]]
+    start_offsets: Callable[[int], Awaitable[dict[Source, int]]]
+    conversation_url: str | None = None
+
+
+@dataclass(slots=True)
+class _Batch:
+    """What is under way: the batches read, what they made, and its confirmations."""
+
+    fed: Sequence[Fed]
+    outputs: list[Confirmation] = field(default_factory=list)
+    states: list[Row] = field(default_factory=list)
+    kept: list[Confirmation] = field(default_factory=list)
+    begun: float = 0.0
+
+
+class ConversationProcessor:
+    """All conversations of one partition, from raw records to acknowledged offsets."""
+
+    def __init__(self, number: int, shared: Shared, inbox: Inbox) -> None:
+        self.number = number
+        self.inbox = inbox
+        self.conversations = self._empty(shared, number)
+        self.ready = False
+        self.position = 0
+        """The next offset of `chat.messages` to apply."""
+        self.done: dict[Source, int] = {}
+        """By source, the next offset to confirm."""
+        self.progress_at = time.monotonic()
+        self._shared = shared
+        self._sources = shared.names.sources()
+        self._open = asyncio.Event()
+        self._slots = asyncio.Semaphore(shared.kafka.in_flight)
+        self._under_way = 0
+        self._quiet = asyncio.Event()
+        self._quiet.set()
+        self._told: asyncio.Queue[_Batch] = asyncio.Queue()
+        self._kept: asyncio.Queue[_Batch] = asyncio.Queue()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._poison = 0
+
+    @staticmethod
+    def _empty(shared: Shared, number: int) -> Conversations:
+        return Conversations(source_partition=number, conversation_url=shared.conversation_url)
+
+    # Life -----------------------------------------------------------------------------------------------
+
+    def start(self, failed: Callable[[BaseException], None]) -> None:
+        """Recover, then process; `failed` hears what ended it."""
+
+        def ended(task: asyncio.Task[None]) -> None:
+            if not task.cancelled() and (error := task.exception()) is not None:
+                failed(error)
+
+        for stage in (self._work, self._keep, self._finish):
+            task = asyncio.create_task(stage(), name=f"{stage.__name__} partition {self.number}")
+            task.add_done_callback(ended)
+            self._tasks.append(task)
+        self.resume()
+
+    def resume(self) -> None:
+        """Take batches (again)."""
+        self._open.set()
+        self.inbox.moving = self.ready
+        self.progress_at = time.monotonic()
+
+    async def drain(self, timeout_s: float) -> bool:
+        """Take nothing more, finish what is under way; returns whether all of it was finished in time.
+
+        What waits in the inbox is forgotten: it will be read again.
+        """
+        self._open.clear()
+        self.inbox.moving = False
+        self.inbox.clear()
+        try:
+            await asyncio.wait_for(self._quiet.wait(), timeout_s)
+        except TimeoutError:
+            return False
+        return self.ready
+
+    async def close(self) -> None:
+        """End at once; memory is worth nothing from now on and nothing is acknowledged any more."""
+        self._open.clear()
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.conversations = self._empty(self._shared, self.number)
+
+    @property
+    def running(self) -> bool:
+        """Whether the partition is ours, recovered, and not being handed over."""
+        return self.ready and self._open.is_set()
+
+    @property
+    def under_way(self) -> int:
+        """How many batches are taken and not yet acknowledged."""
+        return self._under_way
+
+    # Recovery -------------------------------------------------------------------------------------------
+
+    async def _recover(self) -> None:
+        begun = time.perf_counter()
+        replay = Replay()
+        self.done = await self._shared.start_offsets(self.number)
+        self.position = self.done[Source.MESSAGES]
+        await self._shared.read_state(self.number, replay)
+        knowledge = self._shared.knowledge()
+        for count, (conversation_id, raw) in enumerate(replay.states(), start=1):
+            try:
+                self.conversations.load(knowledge, conversation_id, raw)
+            except UnsupportedVersionError as error:
+                raise WorkerExit(Exit.TOO_NEW, str(error)) from error
+            if count % LOAD_CHUNK == 0:
+                await asyncio.sleep(0)
+        for conversation_id, applied in replay.gone().items():
+            self.conversations.load_gone(conversation_id, applied)
+        seconds = time.perf_counter() - begun
+        self._shared.observer.recovered(seconds)
+        logger.info(
+            "partition %d recovered: %d conversations from %d records (%d superseded) in %.1f s",
+            self.number,
+            len(self.conversations),
+            replay.records,
+            replay.superseded,
+            seconds,
+        )
+        self.ready = True
+        self.inbox.moving = self._open.is_set()
+        self.progress_at = time.monotonic()
+
+    # First stage ----------------------------------------------------------------------------------------
+
+    async def _work(self) -> None:
+        await self._recover()
+        while True:
+            fed = await self._next()
+            self._shared.heartbeats.check()
+            await self._process(fed)
+
+    async def _next(self) -> list[Fed]:
+        """Return the next batches to apply together, with a slot of the window taken for them."""
+        while True:
+            await self._open.wait()
+            await self.inbox.arrival()
+            await self._take_slot()
+            await self._gather()
+            fed = self.inbox.take(self._shared.kafka.batch.records) if self._open.is_set() else []
+            if fed:
+                return fed
+            self._free_slot()
+
+    async def _gather(self) -> None:
+        """While other batches are under way, wait a little for this one to fill; alone it goes at once."""
+        batch = self._shared.kafka.batch
+        until = time.monotonic() + batch.wait / 1000
+        while self._under_way > 1 and self.inbox.records < batch.records and self._open.is_set():
+            left = until - time.monotonic()
+            if left <= 0:
+                return
+            await self.inbox.more(left)
+
+    async def _process(self, fed: Sequence[Fed]) -> None:
+        begun = time.perf_counter()
+        batch = _Batch(fed)
+        inputs: list[Input] = []
+        refused: list[tuple[Fed, Record, InvalidMessage]] = []
+        for one in fed:
+            self._decode(one, inputs, refused)
+        applied = self._apply(fed, inputs, refused)
+        self._shared.observer.applied(inputs, applied, time.perf_counter() - begun)
+        for one in fed:
+            if self._sources[one.batch.topic] is Source.MESSAGES:
+                self.position = one.batch.last_offset + 1
+        batch.states = _state_rows(applied)
+        batch.begun = time.perf_counter()
+        batch.outputs = await self._tell(applied)
+        for one, record, problem in refused:
+            batch.outputs.append(await self._bury(one, record, problem))
+        self._told.put_nowait(batch)
+
+    def _decode(
+        self, fed: Fed, inputs: list[Input], refused: list[tuple[Fed, Record, InvalidMessage]]
+    ) -> None:
+        source = self._sources[fed.batch.topic]
+        live = self._shared.live
+        for record in fed.batch.records:
+            raw = record.value or b""
+            try:
+                if source is Source.MESSAGES:
+                    received_at = record.timestamp if live else None
+                    item: Received | Timer = wire.decode(raw, received_at=received_at, key=record.key)
+                elif source is Source.TIMERS:
+                    item = wire.read(Timer, raw)
+                else:
+                    # Read and counted; what an acknowledgement does belongs to escalation.
+                    wire.read_control(raw)
+                    self._poison = 0
+                    continue
+            except InvalidMessage as problem:
+                self._refuse(fed, record, problem, refused)
+            else:
+                self._poison = 0
+                inputs.append(Input(item, source, record.offset))
+
+    def _refuse(
+        self,
+        fed: Fed,
+        record: Record,
+        problem: InvalidMessage,
+        refused: list[tuple[Fed, Record, InvalidMessage]],
+    ) -> None:
+        self._poison += 1
+        if self._poison > self._shared.kafka.poison_limit:
+            raise WorkerExit(
+                Exit.POISON,
+                f"{self._poison} unusable records in a row, the last one "
+                f"{fed.batch.topic}/{fed.batch.partition} offset {record.offset}: {problem.reason}",
+            )
+        refused.append((fed, record, problem))
+
+    def _apply(
+        self,
+        fed: Sequence[Fed],
+        inputs: list[Input],
+        refused: list[tuple[Fed, Record, InvalidMessage]],
+    ) -> Applied:
+        knowledge = self._shared.knowledge()
+        try:
+            return self.conversations.apply(knowledge, inputs)
+        except Exception as error:
+            # A tick writes back on its way, so a batch with one cannot be tried again.
+            if any(_is_tick(entry) for entry in inputs):
+                raise
+            logger.error(  # noqa: TRY400 - an exception's own text may quote the message
+                "a batch of partition %d cannot be applied, trying one by one: %s",
+                self.number,
+                describe(error),
+            )
+        return self._apply_singly(knowledge, fed, inputs, refused)
+
+    def _apply_singly(
+        self,
+        knowledge: Knowledge,
+        fed: Sequence[Fed],
+        inputs: list[Input],
+        refused: list[tuple[Fed, Record, InvalidMessage]],
+    ) -> Applied:
+        """Leave out the record that our own code cannot bear: one bug must not stop a partition."""
+        done = Applied()
+        for entry in inputs:
+            try:
+                done.merge(self.conversations.apply(knowledge, [entry]))
+            except Exception as error:  # noqa: BLE001 - any bug; the traceback was just logged
+                problem = InvalidMessage(Reason.INTERNAL, type(error).__name__)
+                owner, record = _record_of(entry, fed, self._sources)
+                self._refuse(owner, record, problem, refused)
+        return done
+
+    async def _tell(self, applied: Applied) -> list[Confirmation]:
+        """Hand the outputs over; their partition is the conversation's, contacts go by customer."""
+        names, zone = self._shared.names, self._shared.zone
+        rows: dict[str, list[Row]] = {}
+        contacts: list[Row] = []
+        for record in applied.records:
+            if isinstance(record, Score):
+                continue
+            if isinstance(record, Contact):
+                contacts.append(Row(record.customer_id.encode(), wire.encode(record, zone)))
+                continue
+            key = record.conversation_id.encode()
+            if isinstance(record, Alert):
+                rows.setdefault(names.alerts, []).append(Row(key, wire.encode_alert(record, zone)))
+            elif isinstance(record, Finding):
+                rows.setdefault(names.findings, []).append(Row(key, wire.encode(record, zone)))
+            elif isinstance(record, Summary):
+                rows.setdefault(names.conversations, []).append(Row(key, wire.encode(record, zone)))
+        publisher = self._shared.publisher
+        confirmations: list[Confirmation] = []
+        for topic, batch in rows.items():
+            confirmations += await publisher.send(topic, self.number, batch)
+        if contacts:
+            confirmations += await publisher.send_keyed(names.contacts, contacts)
+        return confirmations
+
+    async def _bury(self, fed: Fed, record: Record, problem: InvalidMessage) -> Confirmation:
+        self._shared.observer.dead(problem.reason)
+        batch = fed.batch
+        return await self._shared.publisher.dead_letter(
+            record, batch.topic, batch.partition, problem.reason, [("detail", problem.detail.encode())]
+        )
+
+    # Second and third stage -----------------------------------------------------------------------------
+
+    async def _keep(self) -> None:
+        shared = self._shared
+        while True:
+            batch = await self._told.get()
+            await confirm(batch.outputs)
+            now = time.perf_counter()
+            shared.observer.confirmed("outputs", now - batch.begun)
+            batch.begun = now
+            if batch.states:
+                shared.heartbeats.check()
+                batch.kept = await shared.publisher.send(shared.names.state, self.number, batch.states)
+            self._kept.put_nowait(batch)
+
+    async def _finish(self) -> None:
+        while True:
+            batch = await self._kept.get()
+            await confirm(batch.kept)
+            self._shared.observer.confirmed("state", time.perf_counter() - batch.begun)
+            for fed in batch.fed:
+                # While partitions are handed over Faust has dropped its books of what was read; what is
+                # finished then is committed from `done` instead.
+                if self._open.is_set():
+                    fed.acknowledge()
+                self.done[self._sources[fed.batch.topic]] = fed.batch.last_offset + 1
+            self.progress_at = time.monotonic()
+            self._free_slot()
+
+    async def _take_slot(self) -> None:
+        await self._slots.acquire()
+        self._under_way += 1
+        self._quiet.clear()
+
+    def _free_slot(self) -> None:
+        self._slots.release()
+        self._under_way -= 1
+        if self._under_way == 0:
+            self._quiet.set()
+
+    # Between batches ------------------------------------------------------------------------------------
+
+    async def let_go(self, committed: dict[Source, int]) -> int:
+        """Delete the keys of forgotten conversations that the commits have passed; how many those were.
+
+        `committed` holds the group's next offset by source. The tombstones take their place in the order
+        of batches, behind whatever was applied before.
+        """
+        await self._take_slot()
+        limits = [committed.get(source, 0) for source in Source]
+        gone = self.conversations.drop_gone(limits) if self.running else []
+        if not gone:
+            self._free_slot()
+            return 0
+        self._told.put_nowait(_Batch((), states=[Row(name.encode(), None) for name in gone]))
+        return len(gone)
+
+    def next_due(self) -> int | None:
+        """Return when the next clock comes due."""
+        return self.conversations.next_due()
+
+    def take_due(self, until: int) -> list[Timer]:
+        """Return the clocks due before `until`, each once; they stay in their states."""
+        timers: list[Timer] = []
+        while more := self.conversations.take_due(until):
+            timers += more
+        return timers
+
+
+def _state_rows(applied: Applied) -> list[Row]:
+    rows = [Row(name.encode(), raw) for name, raw in applied.changed.items()]
+    for name, offsets in applied.forgotten.items():
+        kept = any(offset >= 0 for offset in offsets)
+        rows.append(Row(name.encode(), changelog.gone(name, offsets) if kept else None))
+    return rows
+
+
+def _is_tick(entry: Input) -> bool:
+    return isinstance(entry.item, Received) and isinstance(entry.item.event, Tick)
+
+
+def _record_of(entry: Input, fed: Sequence[Fed], sources: dict[str, Source]) -> tuple[Fed, Record]:
+    for one in fed:
+        if sources[one.batch.topic] is entry.source:
+            for record in one.batch.records:
+                if record.offset == entry.offset:
+                    return one, record
+    raise LookupError(f"no record at offset {entry.offset}")

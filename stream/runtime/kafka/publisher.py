@@ -1,0 +1,119 @@
+"""Records out, in batches whose confirmation can be awaited.
+
+aiokafka's `send` makes a future for each record (about 30 µs); here a batch of one partition is built
+at once and has one. Batches handed in for one partition are written in that order: one of them is on
+its way at a time, and a repeated attempt goes before the next.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+from aiokafka.errors import KafkaError
+
+from stream.runtime.kafka.exits import Exit, WorkerExit
+from stream.runtime.kafka.feed import Record
+
+Headers = Sequence[tuple[str, bytes]]
+Confirmation = asyncio.Future[Any]
+
+
+class Row(NamedTuple):
+    """One record to write. A value of None is a tombstone."""
+
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+
+
+class Publisher:
+    """Writes through one started `AIOKafkaProducer`."""
+
+    def __init__(self, producer: Any, dead_letters: str) -> None:
+        self._producer = producer
+        self._dead_letters = dead_letters
+
+    async def send(self, topic: str, partition: int, rows: Iterable[Row]) -> list[Confirmation]:
+        """Hand rows of one partition over, in order; returns what to await for their confirmation.
+
+        Waits while an earlier batch of the partition has not left yet, which is the back-pressure.
+
+        Raises:
+            WorkerExit: The broker took none for as long as a delivery may take.
+        """
+        confirmations: list[Confirmation] = []
+        batch = None
+        for row in rows:
+            if batch is None:
+                batch = self._producer.create_batch()
+            if self._append(batch, row) is None:  # full
+                confirmations.append(await self._submit(batch, topic, partition))
+                batch = self._producer.create_batch()
+                self._append(batch, row)
+        if batch is not None:
+            confirmations.append(await self._submit(batch, topic, partition))
+        return confirmations
+
+    async def send_keyed(self, topic: str, rows: Iterable[Row]) -> list[Confirmation]:
+        """Hand rows over to the partitions that their keys hash to (as the Java client hashes)."""
+        confirmations = []
+        try:
+            for key, value, headers in rows:
+                confirmations.append(
+                    await self._producer.send(topic, key=key, value=value, headers=list(headers))
+                )
+        except KafkaError as error:
+            raise _unconfirmed(error, topic) from error
+        return confirmations
+
+    async def dead_letter(
+        self, record: Record, topic: str, partition: int, reason: str, extra: Headers = ()
+    ) -> Confirmation:
+        """Put a record among the dead letters, key and value untouched; the future confirms it."""
+        headers = [
+            ("reason", reason.encode()),
+            ("topic", topic.encode()),
+            ("partition", str(partition).encode()),
+            ("offset", str(record.offset).encode()),
+            *extra,
+            # What the record brought along, for the replay; named apart from our own.
+            *((f"original.{name}", value) for name, value in record.headers),
+        ]
+        row = Row(record.key, record.value if record.value is not None else b"", headers)
+        if record.value is None:
+            row = row._replace(headers=[*headers, ("tombstone", b"1")])
+        return (await self.send_keyed(self._dead_letters, [row]))[0]
+
+    @staticmethod
+    def _append(batch: Any, row: Row) -> Any:
+        return batch.append(key=row.key, value=row.value, timestamp=None, headers=list(row.headers))
+
+    async def _submit(self, batch: Any, topic: str, partition: int) -> Confirmation:
+        batch.close()
+        try:
+            confirmation: Confirmation = await self._producer.send_batch(batch, topic, partition=partition)
+        except KafkaError as error:
+            raise _unconfirmed(error, topic) from error
+        return confirmation
+
+
+async def confirm(confirmations: Iterable[Confirmation]) -> None:
+    """Return when the broker has confirmed them all.
+
+    Raises:
+        WorkerExit: It refused one, or did not answer in time.
+    """
+    for confirmation in confirmations:
+        try:
+            await confirmation
+        except KafkaError as error:
+            raise _unconfirmed(error, "") from error
+
+
+def _unconfirmed(error: KafkaError, topic: str) -> WorkerExit:
+    where = f" to {topic}" if topic else ""
+    return WorkerExit(
+        Exit.BROKER, f"the broker did not confirm what was written{where}: {type(error).__name__}"
+    )

@@ -1,0 +1,473 @@
+"""One worker of the Kafka runtime, from its settings to its exit code.
+
+    code = run_worker(settings, ALL_ROLES)
+
+What runs where: Faust's consumer has a thread of its own (fetching, heartbeats); everything else shares
+the event loop, except the watchdog, which must outlive it, and the loading of packs. Faust's agent hands
+record batches to `Ownership`, which knows the processor of each partition; those talk to the broker
+through one producer. Any exception in any of them ends the process with an exit code: state is in the
+changelog, so a fresh start is the one way of repair that is always right.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from aiokafka.errors import KafkaError
+from kafka.admin import KafkaAdminClient
+from kafka.errors import KafkaError as AdminError
+
+from alerts import config as alerts_config
+from alerts.clock import WallClock as DeliveryClock
+from alerts.config import AlertsConfig
+from stream import metrics as m
+from stream import models
+from stream.core.events import Timer
+from stream.metrics import DeliveryCounts, Metrics
+from stream.packs import Options
+from stream.packs.books import Books
+from stream.runtime import topics
+from stream.runtime.clock import Clock, WallClock
+from stream.runtime.conversations import Knowledge
+from stream.runtime.kafka import client, tail
+from stream.runtime.kafka.app import create_app
+from stream.runtime.kafka.changelog import Replay
+from stream.runtime.kafka.configuration import ConfigTail
+from stream.runtime.kafka.counts import Counts
+from stream.runtime.kafka.delivery import Delivery
+from stream.runtime.kafka.exits import Exit, WorkerExit, describe
+from stream.runtime.kafka.health import Site, create_health_app
+from stream.runtime.kafka.inbox import Inbox
+from stream.runtime.kafka.membership import Heartbeats
+from stream.runtime.kafka.monitor import Broker, Monitor
+from stream.runtime.kafka.names import ALL_ROLES, Names, Role
+from stream.runtime.kafka.ownership import Ownership
+from stream.runtime.kafka.partition import Shared
+from stream.runtime.kafka.planning import AlertProcessor
+from stream.runtime.kafka.publisher import Publisher, Row, confirm
+from stream.runtime.kafka.timers import TICK_S, ClockDriver
+from stream.runtime.kafka.watchdog import Watchdog
+from stream.runtime.knowledge import directories_of, limits_of
+from stream.settings import Settings, ensure_data_dir
+from stream.wire import encode
+
+logger = logging.getLogger(__name__)
+
+ACTIVATED = "packs.activated"
+"""Folder in the data directory for packs that came by `qa.config`."""
+
+STOP_S = 30.0
+"""An orderly stop takes a second or two; cut short at this it loses nothing either, and repeats a little."""
+
+
+class Driver(StrEnum):
+    """Where time comes from: the system's clock, or only the records themselves."""
+
+    WALL = "wall"
+    STREAM = "stream"
+
+
+class Worker:
+    """All parts of one worker. `run` returns its exit code; `stop` asks for an orderly end."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        roles: Iterable[Role] = ALL_ROLES,
+        *,
+        driver: Driver = Driver.WALL,
+        clock: Clock | None = None,
+        knowledge: Callable[[], Knowledge] | None = None,
+    ) -> None:
+        self.settings = settings
+        self.roles = frozenset(roles)
+        self.metrics = Metrics()
+        self.names = Names.under(settings.kafka.topic_prefix)
+        self.site: Site | None = None
+        self._driver = driver
+        self._clock = clock or WallClock()
+        self._data_dir = ensure_data_dir(settings)
+        self._alerts = parse_alerts(settings)
+        self._books = None if knowledge else open_books(settings, self._data_dir)
+        self._knowledge = knowledge or self._of_books
+        self._counts = Counts(self.metrics)
+        self._heartbeats = Heartbeats(settings.kafka.session_timeout / 1000)
+        self._configured = asyncio.Event()
+        self._ending: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._ownership: Ownership | None = None
+        self._delivery: Delivery | None = None
+        self._monitor: Monitor | None = None
+
+    # Knowledge ----------------------------------------------------------------------------------------------
+
+    def _of_books(self) -> Knowledge:
+        assert self._books is not None
+        loaded = self._books.current
+        return Knowledge(loaded.book, loaded.annotator)
+
+    def reload(self) -> bool:
+        """Read the packs anew; on any fault the old ones stay. Runs in a thread."""
+        if self._books is None:
+            return False
+        result = self._books.reload()
+        self._tell_packs(ok=result.ok, seconds=result.seconds)
+        for problem in result.problems:
+            logger.log(logging.INFO if result.ok else logging.ERROR, "packs: %s", problem)
+        return result.ok
+
+    def _tell_packs(self, *, ok: bool, seconds: float) -> None:
+        self.metrics.tell(m.PACKS_INFO, self._knowledge().book.version)
+        self.metrics.gauge(m.PACKS_LOADED).set(ok)
+        self.metrics.gauge(m.PACKS_LOAD_SECONDS).set(seconds)
+        if ok:
+            self.metrics.gauge(m.PACKS_LOADED_AT).set(WallClock().now_ms() / 1000)
+
+    # Ending -------------------------------------------------------------------------------------------------
+
+    def stop(self) -> None:
+        """Ask for an orderly end; safe to call again."""
+        if not self._ending.done():
+            self._ending.set_result(None)
+
+    def failed(self, error: BaseException) -> None:
+        """End because of this; the first one counts."""
+        if not self._ending.done():
+            self._ending.set_exception(error)
+
+    def _spawn(self, work: Awaitable[None], name: str) -> None:
+        async def guarded() -> None:
+            try:
+                await work
+            except Exception as error:  # noqa: BLE001 - whatever it is, the process ends with it
+                self.failed(error)
+
+        self._tasks.append(asyncio.create_task(guarded(), name=name))
+
+    # Running ------------------------------------------------------------------------------------------------
+
+    async def run(self) -> Exit:
+        """Run until told to stop or until something fails; returns the exit code."""
+        try:
+            async with self._running():
+                await self._ending
+        except WorkerExit as ending:
+            logger.critical("%s; exit code %d (%s)", ending, ending.code, ending.code.name)
+            return ending.code
+        except KafkaError as error:
+            logger.critical("the broker fails: %s; exit code %d", type(error).__name__, Exit.BROKER)
+            return Exit.BROKER
+        except Exception as error:  # noqa: BLE001 - the process ends; what it was decides only the code
+            logger.critical("unforeseen: %s; exit code %d", describe(error), Exit.CRASHED)
+            return Exit.CRASHED
+        return Exit.OK
+
+    @asynccontextmanager
+    async def _running(self) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            await self._check_topics()
+            kafka = self.settings.kafka
+            producer, reader, admin = client.producer(kafka), client.reader(kafka), client.admin(kafka)
+            await _started(stack, producer, producer.start, producer.stop)
+            await _started(stack, reader, reader.start, reader.stop)
+            await _started(stack, admin, admin.start, admin.close)
+            publisher = Publisher(producer, self.names.dlq)
+            broker = Broker(reader, admin, kafka.app_id, self.names)
+            app = self._assemble(publisher, broker)
+            await self._serve(stack)
+            stack.callback(self._end_tasks)
+            self._start_tasks()
+            stack.push_async_callback(self._end_app, app)
+            await app.start()
+            self._spawn(self._until_app_ends(app), "faust")
+            yield
+
+    async def _check_topics(self) -> None:
+        try:
+            await asyncio.to_thread(check_topics, self.settings, self._alerts.receivers)
+        except (topics.TopicsError, AdminError) as error:
+            code = Exit.TOPICS if isinstance(error, topics.TopicsError) else Exit.BROKER
+            raise WorkerExit(code, str(error)) from error
+
+    def _assemble(self, publisher: Publisher, broker: Broker) -> Any:
+        kafka, names = self.settings.kafka, self.names
+        wanted = names.read_by(self.roles, sorted(self._alerts.receivers))
+        app = create_app(self.settings, wanted, self._take)
+
+        def inbox() -> Inbox:
+            return Inbox(app.consumer.on_buffer_full, app.consumer.on_buffer_drop)
+
+        shared = Shared(
+            names=names,
+            kafka=kafka,
+            zone=self.settings.tzinfo,
+            live=self._driver is Driver.WALL,
+            publisher=publisher,
+            knowledge=self._knowledge,
+            heartbeats=self._heartbeats,
+            observer=self._counts,
+            read_state=self._read_state,
+            start_offsets=broker.start_offsets,
+        )
+        planner = None
+        if Role.ALERTS in self.roles:
+            planner = AlertProcessor(
+                names,
+                publisher,
+                lambda: self._alerts,
+                inbox(),
+                poison_limit=kafka.poison_limit,
+                dead=self._counts.dead,
+            )
+            self._spawn(planner.run(), "planner")
+        if Role.DELIVERY in self.roles:
+            self._delivery = Delivery(
+                kafka,
+                names,
+                publisher,
+                self._alerts,
+                inbox(),
+                clock=DeliveryClock(),
+                metrics=DeliveryCounts(self.metrics),
+                dead=self._counts.dead,
+            )
+        self._clocks = ClockDriver(
+            self._clock,
+            broker.end_offsets,
+            lambda number, timers: self._write_timers(publisher, number, timers),
+            self._counts.clock,
+            longest_ms=kafka.timer_wait,
+        )
+        self._ownership = Ownership(
+            names,
+            shared,
+            planner,
+            self._delivery,
+            counts=self._counts,
+            heartbeats=self._heartbeats,
+            hand_over_s=kafka.rebalance_timeout / 2000,
+            failed=self.failed,
+            forget=self._clocks.forget,
+        )
+        self._monitor = Monitor(broker, self._ownership, names, self.metrics)
+        self.metrics.watch(m.CLOCKS_WAITING, lambda: self._clocks.waiting)
+        self.metrics.watch(m.READY, lambda: not self.unready())
+        self._follow_rebalances(app, self._ownership)
+        return app
+
+    def _follow_rebalances(self, app: Any, ownership: Ownership) -> None:
+        async def revoked(_app: Any, revoked: Iterable[Any], **_: Any) -> None:
+            await ownership.revoked(app, revoked)
+
+        async def assigned(_app: Any, assigned: Iterable[Any], **_: Any) -> None:
+            try:
+                await ownership.given(app, assigned)
+            except WorkerExit as error:
+                self.failed(error)
+
+        app.on_partitions_revoked.connect(revoked, weak=False)
+        app.on_partitions_assigned.connect(assigned, weak=False)
+
+    async def _take(self, event: Any) -> None:
+        assert self._ownership is not None
+        await self._ownership.take(event)
+
+    def _start_tasks(self) -> None:
+        assert self._monitor is not None
+        kafka = self.settings.kafka
+        config = ConfigTail(kafka, self.names.config, self, self._data_dir / ACTIVATED, self._configured.set)
+        self._tell_packs(ok=True, seconds=0.0)
+        self._spawn(config.run(), "configuration")
+        self._spawn(self._monitor.beat(), "beat")
+        self._spawn(self._monitor.measure(), "lag")
+        self._spawn(self._monitor.let_go(), "let go")
+        if self._driver is Driver.WALL and Role.CONVERSATIONS in self.roles:
+            self._spawn(self._watch_clocks(), "clocks")
+        self._watchdog = Watchdog(
+            self._monitor.vitals, stall_s=kafka.watchdog / 1000, recovery_s=kafka.recovery_timeout / 1000
+        )
+        self._watchdog.start()
+
+    async def _watch_clocks(self) -> None:
+        assert self._ownership is not None
+        while True:
+            await asyncio.sleep(TICK_S)
+            if self._ownership.assigned:
+                await self._clocks.tick(list(self._ownership.processors.values()))
+
+    async def _write_timers(self, publisher: Publisher, number: int, timers: Sequence[Timer]) -> None:
+        self._heartbeats.check()
+        rows = [Row(timer.conversation_id.encode(), encode(timer, self.settings.tzinfo)) for timer in timers]
+        await confirm(await publisher.send(self.names.timers, number, rows))
+
+    async def _read_state(self, number: int, replay: Replay) -> None:
+        await self._configured.wait()
+        await tail.read_all(
+            self.settings.kafka,
+            self.names.state,
+            number,
+            lambda records: replay.take((record.key, record.value) for record in records),
+        )
+
+    async def _until_app_ends(self, app: Any) -> None:
+        await app.wait_until_stopped()
+        if app.crashed:
+            reason = app.crash_reason
+            raise (
+                reason
+                if isinstance(reason, WorkerExit)
+                else WorkerExit(Exit.CRASHED, f"Faust ended: {type(reason).__name__}")
+            )
+
+    # Health -------------------------------------------------------------------------------------------------
+
+    async def _serve(self, stack: AsyncExitStack) -> None:
+        listen = self.settings.listen
+        app = create_health_app(self.metrics, unhealthy=self.unhealthy, unready=self.unready)
+        self.site = Site(app, listen.metrics_host, listen.metrics_port)
+        await self.site.start()
+        stack.push_async_callback(self.site.stop)
+        logger.info("metrics and health on port %d", self.site.port)
+
+    def unready(self) -> list[str]:
+        """Return what this worker still waits for."""
+        missing = []
+        if not self._configured.is_set():
+            missing.append("qa.config is being read")
+        if self._ownership is None or not self._ownership.assigned:
+            missing.append("no partitions assigned yet")
+        elif recovering := self._ownership.recovering():
+            missing.append(f"{recovering} partitions are being recovered")
+        if self._delivery is not None and not self._delivery.ready:
+            missing.append("the ledger is being read")
+        return missing
+
+    def unhealthy(self) -> list[str]:
+        """Return the partitions that have lag and make no progress."""
+        if self._monitor is None:
+            return []
+        limit = self.settings.kafka.watchdog / 2000
+        now = time.monotonic()
+        return [
+            f"{name}: {progress.pending} records wait, none done for {now - progress.since:.0f} s"
+            for name, progress in self._monitor.vitals.moving.items()
+            if progress.pending and now - progress.since > limit
+        ]
+
+    # The end ------------------------------------------------------------------------------------------------
+
+    async def _end_app(self, app: Any) -> None:
+        """Finish what is under way, commit, leave the group's partitions to a restart."""
+        assert self._ownership is not None
+        self._watchdog.stop()
+        orderly = self._ending.done() and self._ending.exception() is None
+        if orderly and self._ownership.assigned:
+            app.consumer.stop_flow()
+            await self._ownership.stop(app)
+        else:
+            for processor in self._ownership.processors.values():
+                await processor.close()
+            if self._delivery is not None:
+                await self._delivery.stop()
+        with contextlib.suppress(asyncio.CancelledError):
+            await app.stop()
+
+    def _end_tasks(self) -> None:
+        for task in self._tasks:
+            task.cancel()
+
+
+async def _started(
+    stack: AsyncExitStack, _: Any, start: Callable[[], Awaitable[Any]], stop: Callable[[], Awaitable[Any]]
+) -> None:
+    await start()
+    stack.push_async_callback(stop)
+
+
+def parse_alerts(settings: Settings) -> AlertsConfig:
+    """Return the alerts section, parsed.
+
+    Raises:
+        alerts.config.AlertsConfigError: With all its faults.
+    """
+    return alerts_config.parse(
+        settings.alerts, source=settings.source, locate=lambda path: settings.locate("alerts", *path)
+    )
+
+
+def open_books(settings: Settings, data_dir: Path) -> Books:
+    """Return the configured packs, with room for those that come by `qa.config`.
+
+    Raises:
+        stream.packs.PackError: With every problem of every file.
+    """
+    activated = data_dir / ACTIVATED
+    # What an earlier run was told is told again by the topic.
+    activated.mkdir(parents=True, exist_ok=True)
+    return Books(
+        [*directories_of(settings), activated],
+        Options(disable=settings.disable, limits=limits_of(settings)),
+        build=lambda book: models.build_annotator(book.terms, data_dir=data_dir),
+        monotonic=time.monotonic,
+    )
+
+
+def check_topics(settings: Settings, receivers: Iterable[str]) -> None:
+    """Return if every topic is there with the right partitions. Blocks for a few round trips.
+
+    Raises:
+        stream.runtime.topics.TopicsError: Some are not; says which, and what to do.
+        kafka.errors.KafkaError: The broker cannot be asked.
+    """
+    kafka = settings.kafka
+    with KafkaAdminClient(**client.admin_options(kafka)) as admin:
+        wanted = topics.wanted(
+            topics.shipped(),
+            partitions=kafka.partitions,
+            receivers=sorted(receivers),
+            prefix=kafka.topic_prefix,
+        )
+        differences = topics.check(admin, wanted)
+    topics.refuse_fatal(differences)
+    missing = [difference.topic for difference in differences if difference.what == "topic"]
+    if missing:
+        raise topics.TopicsError(f"missing topics: {', '.join(missing)}. Make them: yanshao topics apply")
+
+
+def run_worker(settings: Settings, roles: Iterable[Role] = ALL_ROLES, *, driver: Driver = Driver.WALL) -> int:
+    """Run one worker until SIGTERM or SIGINT, or until something fails; returns the exit code.
+
+    Raises:
+        stream.packs.PackError: The packs cannot be used.
+        alerts.config.AlertsConfigError: The alerts section cannot be used.
+    """
+    return asyncio.run(_run(settings, roles, driver))
+
+
+async def _run(settings: Settings, roles: Iterable[Role], driver: Driver) -> int:
+    worker = Worker(settings, roles, driver=driver)
+    loop = asyncio.get_running_loop()
+
+    def stop() -> None:
+        worker.stop()
+        loop.call_later(STOP_S, _cut_short)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop)
+    return int(await worker.run())
+
+
+def _cut_short() -> None:
+    logger.critical("the stop took more than %.0f s; exit code %d", STOP_S, Exit.OVERDUE)
+    logging.shutdown()
+    os._exit(Exit.OVERDUE)
