@@ -30,7 +30,7 @@
    answer that turns out to have been in time takes the finding back: ``status: corrected``.
 
 7. ``alerting`` turns findings into alerts, under a key that makes two complaints of one topic one alert,
-   told again only if it gets worse. Evidence is masked by then; no alert holds a phone number.
+   told again only if it gets worse. What an alert quotes was masked before it got here.
 
 8. Only now does anything count as done. Embedded: states, records and notifications in one SQLite
    transaction (``runtime.store``), then the sender is answered. On Kafka: outputs confirmed, then states
