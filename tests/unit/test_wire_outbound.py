@@ -87,6 +87,7 @@ SUMMARY = Summary(
         ClockOutcome(
             clock_id="k",
             kind="first_response",
+            policy="ola.first_response",
             leg="agent",
             state="breached",
             started_at=AT - 60_000,
