@@ -2,8 +2,10 @@
 
 A finding with an audience opens an alert under its dedup key, or joins the one that is open and
 tells again only at a higher severity. An alert of a clock resolves when the clock stops, any
-other when the conversation closes; what a close itself concludes is told once and stays. Open
-keys are the section ``State.alerts`` of the conversation's record, which only this module reads.
+other when the conversation closes; what a close itself concludes is told once and stays. What an
+inferred close resolves is kept until the conversation is forgotten: should an event prove that
+there was no such silence, the alert is open as before, under its own id. Open keys are the section
+``State.alerts`` of the conversation's record, which only this module reads.
 """
 
 from __future__ import annotations
@@ -38,7 +40,7 @@ CLOCK_TITLES = {ClockKind.FIRST_RESPONSE: "首次响应", ClockKind.NEXT_RESPONS
 
 
 class Open(Struct, array_like=True):
-    """An alert that has been told and not resolved."""
+    """An alert that has been told and not resolved; with ``ended_at``, resolved by an inferred close."""
 
     alert_id: str
     severity: Severity
@@ -48,10 +50,12 @@ class Open(Struct, array_like=True):
     title: str
     clock_id: str | None = None
     findings: list[AlertFinding] = field(default_factory=list)
+    ended_at: int | None = None
 
 
-# Where the severity stands in the record of an open alert.
+# Where these stand in the record of an open alert.
 _SEVERITY = Open.__struct_fields__.index("severity")
+_ENDED_AT = Open.__struct_fields__.index("ended_at")
 
 
 def apply(
@@ -70,6 +74,7 @@ def apply(
     if not findings and not state.alerts:
         return []
     teller = _Teller(book, state, source_partition, conversation_url)
+    teller.take_up()
     for finding in findings:
         if not finding.audiences:
             continue
@@ -91,10 +96,13 @@ def dedup_key(book: RuleBook, finding: Finding) -> str:
 
 def open_severities(state: State) -> tuple[str, ...]:
     """Return the severity of every alert that is open."""
-    return tuple(
-        entry.severity.value if isinstance(entry, Open) else entry[_SEVERITY]
+    entries = (
+        (entry.severity.value, entry.ended_at)
+        if isinstance(entry, Open)
+        else (entry[_SEVERITY], entry[_ENDED_AT])
         for entry in state.alerts.values()
     )
+    return tuple(severity for severity, ended_at in entries if ended_at is None)
 
 
 class _Teller:
@@ -116,11 +124,25 @@ class _Teller:
             else []
         )
 
+    def take_up(self) -> None:
+        """Open again what an inferred close resolved that has been undone; drop it where one reopened."""
+        if self.state.closed_at is not None:
+            return
+        for key in list(self.state.alerts):
+            entry = self._entry(key)
+            if entry is None or entry.ended_at is None:
+                continue
+            if self.state.last_at <= entry.ended_at:
+                entry.ended_at = None
+                self.state.alerts[key] = entry
+            else:
+                del self.state.alerts[key]
+
     def tell(self, finding: Finding) -> None:
         key = dedup_key(self.book, finding)
         told = as_alert_finding(finding)
         entry = self._entry(key)
-        if entry is None:
+        if entry is None or entry.ended_at is not None:
             entry = Open(
                 alert_id=alert_id(key, finding.finding_id),
                 severity=told.severity,
@@ -163,8 +185,9 @@ class _Teller:
                 clock_id=finding.clock_id,
                 findings=[told],
             )
-        elif any(known.finding_id != finding.finding_id for known in entry.findings) and not finding.clock_id:
-            entry.findings = [one for one in entry.findings if one.finding_id != finding.finding_id]
+        elif others := [one for one in entry.findings if one.finding_id != finding.finding_id]:
+            # The alert stands on these; where its clock has stopped, it resolves as any other.
+            entry.findings = others
             self.state.alerts[key] = entry
             return
         self._resolve(key, entry, finding.at)
@@ -173,15 +196,19 @@ class _Teller:
         closed_at = self.state.closed_at
         for key in list(self.state.alerts):
             entry = self._entry(key)
-            if entry is None:
+            if entry is None or entry.ended_at is not None:
                 continue
             ended = closed_at
             if entry.clock_id is not None:
                 clock = clocks.find(self.state, entry.clock_id)
                 if clock is not None:
                     ended = clock.stopped_at
-            if ended is not None:
-                self._resolve(key, entry, max(ended, entry.starts_at))
+            if ended is None:
+                continue
+            self._resolve(key, entry, max(ended, entry.starts_at))
+            if self.state.close_inferred and ended == closed_at:
+                entry.ended_at = ended
+                self.state.alerts[key] = entry
 
     def _resolve(self, key: str, entry: Open, at: int) -> None:
         self.state.alerts.pop(key, None)

@@ -32,23 +32,28 @@ class Happening(StrEnum):
     TARGET_PASSED = "target_passed"
     ANSWERED_IN_TIME = "answered_in_time"
     ANSWERED_AFTER = "answered_after"
-    STOPPED = "stopped"
+    STOPPED_IN_TIME = "stopped_in_time"
+    STOPPED_AFTER = "stopped_after"
+    RESUMED = "resumed"
 
 
 # A missing entry leaves the clock as it is: an answer to a settled clock changes nothing.
 TRANSITIONS: Mapping[tuple[ClockState, Happening], ClockState] = {
     (ClockState.RUNNING, Happening.TARGET_PASSED): ClockState.BREACHED,
     (ClockState.RUNNING, Happening.ANSWERED_IN_TIME): ClockState.ANSWERED,
-    (ClockState.RUNNING, Happening.STOPPED): ClockState.STOPPED,
+    (ClockState.RUNNING, Happening.STOPPED_IN_TIME): ClockState.STOPPED,
     (ClockState.BREACHED, Happening.ANSWERED_IN_TIME): ClockState.ANSWERED,
     (ClockState.BREACHED, Happening.ANSWERED_AFTER): ClockState.ANSWERED_LATE,
-    (ClockState.BREACHED, Happening.STOPPED): ClockState.MISSED,
+    (ClockState.BREACHED, Happening.STOPPED_IN_TIME): ClockState.STOPPED,
+    (ClockState.BREACHED, Happening.STOPPED_AFTER): ClockState.MISSED,
     (ClockState.ANSWERED, Happening.ANSWERED_IN_TIME): ClockState.ANSWERED,
     (ClockState.ANSWERED_LATE, Happening.ANSWERED_IN_TIME): ClockState.ANSWERED,
     (ClockState.ANSWERED_LATE, Happening.ANSWERED_AFTER): ClockState.ANSWERED_LATE,
     (ClockState.STOPPED, Happening.ANSWERED_IN_TIME): ClockState.ANSWERED,
+    (ClockState.STOPPED, Happening.RESUMED): ClockState.RUNNING,
     (ClockState.MISSED, Happening.ANSWERED_IN_TIME): ClockState.ANSWERED,
     (ClockState.MISSED, Happening.ANSWERED_AFTER): ClockState.ANSWERED_LATE,
+    (ClockState.MISSED, Happening.RESUMED): ClockState.BREACHED,
 }
 
 
@@ -74,10 +79,12 @@ class Fired(NamedTuple):
 
 def start(state: State, kind: str, policy: str, at: int, moments: list[int]) -> Clock:
     """Start a clock at ``at`` with ``moments`` in milliseconds from there, ascending."""
-    state.clock_count += 1
+    # A rule's clocks are numbered apart: another pack's rules must not change the ids of these.
+    numbered = state.intern(f"{kind}:{policy}" if kind == RULE else kind)
+    number = state.clock_counts[numbered] = state.clock_counts.get(numbered, 0) + 1
     clock = Clock(
-        kind=state.intern(kind),
-        number=state.clock_count,
+        kind=numbered,
+        number=number,
         policy=state.intern(policy),
         started_at=at,
         moments=moments,
@@ -113,11 +120,16 @@ def upcoming(state: State, limits: Limits) -> tuple[Due, ...]:
 
 def find(state: State, clock_id: str) -> Clock | None:
     """Return the clock of that id, running or settled, if it is still kept."""
-    kind, _, number = clock_id.partition("#")
+    kind, _, number = clock_id.rpartition("#")
     for clock in all_of(state):
         if str(clock.number) == number and state.names[clock.kind] == kind:
             return clock
     return None
+
+
+def kind_of(clock_id: str) -> str:
+    """Return the kind of the clock of that id; nothing for what is derived from silence."""
+    return clock_id.rpartition("#")[0].partition(":")[0]
 
 
 def all_of(state: State) -> Iterator[Clock]:
@@ -144,24 +156,42 @@ def answer(state: State, clock: Clock, at: int) -> tuple[Fired, ...]:
     """
     if clock.stopped_at is not None and at >= clock.stopped_at:
         return ()
+    in_time = at <= clock.target_at
+    return _end(state, clock, at, Happening.ANSWERED_IN_TIME if in_time else Happening.ANSWERED_AFTER)
+
+
+def stop(state: State, clock: Clock, at: int) -> tuple[Fired, ...]:
+    """End a clock that nobody has to answer any more; return the fired moments that this proves wrong.
+
+    A clock that has ended already stays as it is.
+    """
+    if clock.stopped_at is not None:
+        return ()
+    in_time = at <= clock.target_at
+    return _end(state, clock, at, Happening.STOPPED_IN_TIME if in_time else Happening.STOPPED_AFTER)
+
+
+def resume(state: State, clock: Clock) -> None:
+    """Undo ``stop``: what stopped the clock did not happen."""
+    _move(clock, Happening.RESUMED)
+    clock.stopped_at = None
+    if clock.state is ClockState.RUNNING:
+        state.settled = [other for other in state.settled if other is not clock]
+        state.running.append(clock)
+        state.running.sort(key=lambda one: one.started_at)
+
+
+def _end(state: State, clock: Clock, at: int, happening: Happening) -> tuple[Fired, ...]:
     wrong = tuple(
         Fired(clock, moment, clock.started_at + clock.moments[moment])
         for moment in range(clock.fired)
         if clock.started_at + clock.moments[moment] >= at
     )
-    _move(clock, Happening.ANSWERED_IN_TIME if at <= clock.target_at else Happening.ANSWERED_AFTER)
+    _move(clock, happening)
     clock.stopped_at = at
     clock.fired -= len(wrong)
     _settle(state, clock)
     return wrong
-
-
-def stop(state: State, clock: Clock, at: int) -> None:
-    """End a clock that nobody has to answer any more."""
-    if clock.stopped_at is None:
-        _move(clock, Happening.STOPPED)
-        clock.stopped_at = at
-        _settle(state, clock)
 
 
 def _settle(state: State, clock: Clock) -> None:

@@ -34,7 +34,7 @@ from stream.core.events import (
 from stream.core.state import State
 from stream.core.work import Step, Work
 
-__all__ = ["Step", "advance", "close", "conversation_of", "forgets", "on_timer", "step"]
+__all__ = ["Step", "advance", "close", "conversation_of", "on_timer", "step"]
 
 _DIGITS = 4
 
@@ -67,13 +67,19 @@ def step(
         state = State(conversation_id=conversation_id, opened_at=t, last_at=t, book=book.version)
     work = Work(book, state, annotation)
     lifecycle.keep_up_with_packs(work, t)
+    if isinstance(event, Message) and messages.is_known(state, event):
+        work.note("duplicate")
+        return work.finish(before)
+    if state.close_inferred and state.closed_at is not None and t <= state.closed_at:
+        lifecycle.disprove_close(work)
     for flag in received.flags:
         work.note(flag)
     if t < state.last_at:
         work.note("late")
     was_closed = state.closed_at is not None
+    applied = True
     if isinstance(event, Message):
-        applied = messages.apply(work, event, t)
+        messages.apply(work, event, t)
     else:
         attributes.merge(state, event)
         applied = _apply(work, event, t)
@@ -90,6 +96,9 @@ def advance(book: RuleBook, state: State, until: int) -> Step:
     while clocks.earliest(state, book.limits) < until:
         due = clocks.upcoming(state, book.limits)[0]
         if due.clock_id == clocks.FORGET:
+            # What a late event set going after the close has nobody to end it any more.
+            for clock in list(clocks.all_of(state)):
+                clocks.stop(state, clock, due.at)
             return work.finish()._replace(state=None, clocks=())
         if due.clock_id == clocks.IDLE:
             lifecycle.close(work, due.at, by=None, inferred=True)
@@ -98,19 +107,12 @@ def advance(book: RuleBook, state: State, until: int) -> Step:
     return work.finish()
 
 
-def forgets(book: RuleBook, state: State, t: int) -> bool:
-    """Return whether ``advance`` to ``t`` would end in the conversation being forgotten."""
-    closed_at = state.closed_at
-    if closed_at is None:
-        closed_at = state.last_at + book.limits.idle_close_ms
-    return closed_at + book.limits.keep_ms < t
-
-
 def on_timer(book: RuleBook, state: State, timer: Timer) -> Step:
     """Apply a timer record: it brings the moment forward, and takes back what an answer disproves.
 
     The record may come late, twice, or after the answer: what it finds settled in time is told as
-    ``corrected`` (a worker may have told the breach and died before its state was written).
+    ``corrected`` (a worker may have told the breach and died before its state was written). This
+    state never counted it, so there is nothing to take off its figures.
     """
     before = advance(book, state, timer.due + 1)
     if before.state is None:
@@ -119,13 +121,11 @@ def on_timer(book: RuleBook, state: State, timer: Timer) -> Step:
     if clock is None or clock.stopped_at is None or clock.stopped_at > timer.due:
         return before
     work = Work(book, state, EMPTY)
-    work.take_back(
-        tuple(
-            Fired(clock, moment, timer.due)
-            for moment, offset in enumerate(clock.moments)
-            if clock.started_at + offset == timer.due and moment >= clock.fired
-        )
-    )
+    for moment, offset in enumerate(clock.moments):
+        if clock.started_at + offset == timer.due and moment >= clock.fired:
+            finding = findings.of_clock(book, state, Fired(clock, moment, timer.due), corrected=True)
+            if finding is not None:
+                work.findings.append(finding)
     return work.finish(before)
 
 
@@ -145,7 +145,7 @@ def _fire(work: Work, due: Due) -> None:
     if clock is None:  # only kept clocks are ever upcoming
         raise AssertionError(f"no clock {due.clock_id}")
     fired = clocks.fire(state, clock)
-    if state.names[clock.kind] == clocks.RULE:
+    if clocks.kind_of(due.clock_id) == clocks.RULE:
         hit = rules.on_due(work.book.rules, state.rules, state.names[clock.policy], due.at)
         if hit is not None:
             work.tell_hit(hit, clock_id=due.clock_id)
@@ -163,7 +163,7 @@ def _apply(work: Work, event: AnyEvent, t: int) -> bool:
     match event:
         case ConversationOpened():
             if state.closed_at is not None:
-                lifecycle.reopen(work, t)
+                lifecycle.reopen(work)
             state.opened_at = min(state.opened_at, t)
         case ConversationAssigned():
             attributes.put(state, "agent", event.agent)

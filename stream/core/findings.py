@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stream.core.annotation import Annotation
+from stream.core.annotation import EMPTY, Annotation
 from stream.core.book import RuleBook
 from stream.core.clocks import Fired
 from stream.core.evidence import excerpt
@@ -25,6 +25,7 @@ def of_rule(
     *,
     message_id: str | None,
     clock_id: str | None,
+    corrected: bool = False,
 ) -> Finding:
     """Return the finding of a rule that fired on a message, at its clock, or at close."""
     rule = hit.rule
@@ -33,12 +34,12 @@ def of_rule(
         finding_id = stable_id("rule", conversation_id, rule.id, message_id, 0)
         evidence = excerpt(annotation, hit.spans)
     else:
-        # No message: a waiting rule is named by when it was due, a close rule by how often it fired.
-        moment = ("due", hit.at) if clock_id is not None else ("close", hit.ordinal)
-        finding_id = stable_id("rule", conversation_id, rule.id, *moment)
+        # No message: a waiting rule is named by when it was due, a close rule by when the close was.
+        finding_id = stable_id("rule", conversation_id, rule.id, "due" if clock_id else "close", hit.at)
         evidence = state.last_words
     return Finding(
         finding_id=finding_id,
+        status=FindingStatus.CORRECTED if corrected else FindingStatus.RAISED,
         kind=rule.kind,
         rule_id=rule.id,
         pack_version=rule.pack_version,
@@ -62,7 +63,7 @@ def of_clock(book: RuleBook, state: State, fired: Fired, *, corrected: bool = Fa
     """Return the finding of a clock's moment, or the correction of it; None without its policy.
 
     The policy may have left the packs while the clock ran; the finding has then no words to say.
-    A clock of a waiting rule is told by its rule.
+    A clock of a waiting rule is told by its rule, and not at all by a staged one.
     """
     clock = fired.clock
     policy_id = state.names[clock.policy]
@@ -70,9 +71,10 @@ def of_clock(book: RuleBook, state: State, fired: Fired, *, corrected: bool = Fa
     rule = book.rules.get(policy_id)
     clock_id = state.clock_id(clock)
     if rule is not None:
+        if rule.staged:
+            return None
         hit = RuleHit(rule, fired.due, 1)
-        finding = of_rule(state, hit, Annotation(""), message_id=None, clock_id=clock_id)
-        return _with_status(finding, status)
+        return of_rule(state, hit, EMPTY, message_id=None, clock_id=clock_id, corrected=corrected)
     policy = book.clock_policy_by_id(policy_id)
     if policy is None:
         return None
@@ -98,20 +100,6 @@ def of_clock(book: RuleBook, state: State, fired: Fired, *, corrected: bool = Fa
         audiences=policy.audience[stage],
         clock_id=clock_id,
     )
-
-
-def take_back_close(book: RuleBook, state: State, rule_id: str, finding_id: str, t: int) -> Finding | None:
-    """Return the correction of what a rule concluded at a close that was not the end."""
-    rule = book.rules.get(rule_id)
-    if rule is None:
-        return None
-    finding = of_rule(state, RuleHit(rule, t, 1), Annotation(""), message_id=None, clock_id=None)
-    return _with_status(finding, FindingStatus.CORRECTED, finding_id)
-
-
-def _with_status(finding: Finding, status: FindingStatus, finding_id: str | None = None) -> Finding:
-    values = {name: getattr(finding, name) for name in finding.__struct_fields__}
-    return Finding(**values | {"status": status, "finding_id": finding_id or finding.finding_id})
 
 
 def _values(state: State, evidence: str, hit: RuleHit | None = None) -> dict[str, str]:

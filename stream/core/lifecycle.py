@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from stream.core import clocks, findings, rules, summary
+from stream.core import clocks, rules
+from stream.core.rules import RuleHit
+from stream.core.state import State
 from stream.core.work import Work, role_counts
 
 
@@ -10,27 +12,49 @@ def close(work: Work, t: int, *, by: str | None, inferred: bool) -> None:
     """Close the conversation: clocks stop, rules about the whole of it are decided, it is summed up."""
     state = work.state
     for clock in list(clocks.all_of(state)):
-        clocks.stop(state, clock, t)
+        work.take_back(clocks.stop(state, clock, t))
     state.closed_at, state.closed_by, state.close_inferred = t, by, inferred
     for hit in rules.on_close(work.book.rules, state.rules, state.attributes, t, role_counts(state)):
-        finding = work.tell_hit(hit)
-        if finding is not None:
-            state.close_findings.append((hit.rule.id, finding.finding_id))
+        work.tell_hit(hit)
+        state.close_rules.append(hit.rule.id)
     work.summarise()
 
 
-def reopen(work: Work, t: int) -> None:
+def reopen(work: Work) -> None:
     """Undo a close that was not the end; what an inferred close concluded is taken back."""
-    state = work.state
     work.note("reopened")
-    if state.close_inferred:
-        for rule_id, finding_id in state.close_findings:
-            taken_back = findings.take_back_close(work.book, state, rule_id, finding_id, t)
-            if taken_back is not None:
-                work.tell(taken_back)
-                summary.take_points(state, rule_id)
-            rules.forget_firing(state.rules, rule_id)
-    state.close_findings = []
+    if work.state.close_inferred:
+        _take_back_conclusions(work)
+    rules.forget_waits(work.state.rules)  # the close stopped their clocks
+    _open(work.state)
+
+
+def disprove_close(work: Work) -> None:
+    """Undo an inferred close as if it had never been: an event shows that there was no such silence.
+
+    Its clocks run on; the summary's next revision tells what became of the conversation.
+    """
+    state = work.state
+    work.counted.append("close_disproved")
+    _take_back_conclusions(work)
+    for clock in list(state.settled):
+        if clock.stopped_at == state.closed_at:
+            clocks.resume(state, clock)
+    _open(state)
+
+
+def _take_back_conclusions(work: Work) -> None:
+    state = work.state
+    assert state.closed_at is not None
+    for rule_id in state.close_rules:
+        rule = work.book.rules.get(rule_id)
+        if rule is not None:
+            work.take_back_hit(RuleHit(rule, state.closed_at, 1))
+        rules.forget_firing(state.rules, rule_id)
+
+
+def _open(state: State) -> None:
+    state.close_rules = []
     state.closed_at, state.closed_by, state.close_inferred = None, None, False
 
 
@@ -43,4 +67,4 @@ def keep_up_with_packs(work: Work, t: int) -> None:
     stale = {gone.rule_id for gone in rules.forget_changed(book.rules, state.rules)}
     for clock in list(state.running):
         if state.names[clock.policy] in stale:
-            clocks.stop(state, clock, t)
+            work.take_back(clocks.stop(state, clock, t))

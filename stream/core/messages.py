@@ -10,41 +10,36 @@ from stream.core.evidence import last_words
 from stream.core.ids import mark
 from stream.core.outputs import Score
 from stream.core.rules import Arm, Disarm, View
-from stream.core.state import MARK_SIZE, SEEN_LIMIT
+from stream.core.state import MARK_SIZE, SEEN_LIMIT, State
 from stream.core.work import Work, role_counts
 
-_WAITING_RULES = frozenset({clocks.RULE})
 
-
-def apply(work: Work, event: Message, t: int) -> bool:
-    """Apply a message; return False where it is one of the last that were applied already."""
+def apply(work: Work, event: Message, t: int) -> None:
+    """Apply a message that is not known yet."""
     state = work.state
-    known = mark(event.message_id)
-    if _is_seen(state.seen, known):
-        work.note("duplicate")
-        return False
-    state.seen = (state.seen + known)[-SEEN_LIMIT * MARK_SIZE :]
+    state.seen = (state.seen + mark(event.message_id))[-SEEN_LIMIT * MARK_SIZE :]
     merge(state, event)
     role = event.sender.role
     state.count(role)
     if state.closed_at is not None and role is Role.CUSTOMER:
-        lifecycle.reopen(work, t)
+        lifecycle.reopen(work)
     if role is Role.CUSTOMER:
         _customer_said(work, event, t)
     elif role is Role.AGENT:
         work.take_back(service.agent_said(work.book, state, event.sender, t))
     elif role is Role.BOT:
-        service.bot_said(state, t)
+        work.take_back(service.bot_said(state, t))
     _apply_rules(work, event, t)
     if role is not Role.SYSTEM:
         state.last_role = role
-    return True
 
 
-def _is_seen(seen: bytes, known: bytes) -> bool:
-    at = seen.find(known)
+def is_known(state: State, event: Message) -> bool:
+    """Return whether the message is one of the last that were applied already."""
+    known = mark(event.message_id)
+    at = state.seen.find(known)
     while at >= 0 and at % MARK_SIZE:
-        at = seen.find(known, at + 1)  # across two marks: a coincidence
+        at = state.seen.find(known, at + 1)  # across two marks: a coincidence
     return at >= 0
 
 
@@ -98,7 +93,7 @@ def _arm(work: Work, arm: Arm, t: int) -> None:
 
 def _disarm(work: Work, disarm: Disarm, t: int) -> None:
     state = work.state
-    for clock in clocks.of_kinds(state, _WAITING_RULES):
-        if state.names[clock.policy] == disarm.rule_id:
+    for clock in clocks.of_kinds(state, frozenset({f"{clocks.RULE}:{disarm.rule_id}"})):
+        if clock.target_at == disarm.due:
             work.take_back(clocks.answer(state, clock, t))
             return

@@ -58,34 +58,46 @@ def agent_said(book: RuleBook, state: State, sender: Sender, t: int) -> tuple[Fi
         state.attributes["agent"] = sender.id
     if sender.level is not None:
         state.attributes["agent_level"] = sender.level
-    wrong: tuple[Fired, ...] = ()
-    for clock in clocks.of_kinds(state, RESPONSES):
-        if clock.started_at <= t:
+    wrong: list[Fired] = []
+    for clock in list(clocks.of_kinds(state, RESPONSES)):
+        if clock.started_at <= t and (clock.stopped_at is None or t < clock.stopped_at):
             policy = book.clock_policy_by_id(state.names[clock.policy])
             if sender.mode in (policy.counts if policy is not None else PERSONAL):
-                wrong = clocks.answer(state, clock, t)
-            break
+                wrong += clocks.answer(state, clock, t)
     if sender.mode in PERSONAL:
-        for turn in reversed(state.turns):
-            if turn.opened_at <= t:
-                if turn.answered_at is None or t < turn.answered_at:
-                    turn.answered_at = t
-                break
         state.human_at = t if state.human_at is None else max(state.human_at, t)
         state.bot_stage = False
-    return wrong
+        _answer_turn(book, state, t)
+    return tuple(wrong)
 
 
-def bot_said(state: State, t: int) -> None:
-    """Let the bot take charge of what no person has taken yet."""
-    if state.human_at is not None:
+def _answer_turn(book: RuleBook, state: State, t: int) -> None:
+    for turn in reversed(state.turns):
+        if turn.opened_at <= t:
+            break
+    else:
         return
+    if turn.answered_at is not None:
+        turn.answered_at = min(turn.answered_at, t)
+        return
+    turn.answered_at = t
+    if turn.last_at > t:
+        # The answer came late, and the customer has written since: that is still owed a word.
+        last_at, turn.last_at = turn.last_at, t
+        _open_turn(book, state, last_at)
+
+
+def bot_said(state: State, t: int) -> tuple[Fired, ...]:
+    """Let the bot take charge of what no person has taken yet; return the told moments it disproves."""
+    wrong: list[Fired] = []
+    if state.human_at is not None:
+        return ()
     state.bot_stage = True
     if state.turns and state.turns[-1].answered_at is None and state.turns[-1].opened_at <= t:
         state.turns[-1].answered_at = t
-        for clock in clocks.of_kinds(state, RESPONSES):
-            clocks.stop(state, clock, t)
-            break
+        for clock in list(clocks.of_kinds(state, RESPONSES)):
+            wrong += clocks.stop(state, clock, t)
+    return tuple(wrong)
 
 
 def reached_people(book: RuleBook, state: State, t: int) -> None:

@@ -132,7 +132,8 @@ class State(Struct, array_like=True, gc=False):
     # Clocks with a moment still to come, in the order they were started; the others are settled.
     running: list[Clock] = field(default_factory=list)
     settled: list[Clock] = field(default_factory=list)
-    clock_count: int = 0
+    # How many clocks of each kind (an index into ``names``) have been started.
+    clock_counts: dict[int, int] = field(default_factory=dict)
     issues: list[Issue] = field(default_factory=list)
     rules: dict[str, RuleMemory] = field(default_factory=dict)
     # Opaque here: the section that stream.alerting alone reads and writes.
@@ -148,7 +149,8 @@ class State(Struct, array_like=True, gc=False):
     human_at: int | None = None
     # A bot is in charge: nobody owes a person's answer until the conversation reaches people.
     bot_stage: bool = False
-    close_findings: list[tuple[str, str]] = field(default_factory=list)
+    # The rules that fired at the close, staged ones too: a reopening takes that back.
+    close_rules: list[str] = field(default_factory=list)
     # The book that the latest event was applied with; another one may not know these rules.
     book: str = ""
 
@@ -162,7 +164,11 @@ class State(Struct, array_like=True, gc=False):
 
     def count(self, name: str, by: int = 1) -> None:
         """Count a happening for the summary."""
-        self.counts[name] = self.counts.get(name, 0) + by
+        total = self.counts.get(name, 0) + by
+        if total:
+            self.counts[name] = total
+        else:  # taken back: as if it had never been
+            self.counts.pop(name, None)
 
     def clock_id(self, clock: Clock) -> str:
         """Return the clock's id, unique within the conversation: its kind and its number."""

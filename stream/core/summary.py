@@ -50,7 +50,7 @@ def add_points(state: State, rule: Rule, finding: Finding) -> None:
     """Enter a rule's points in the scorecard."""
     if rule.points:
         entry = state.points.setdefault(rule.id, Points(0.0, 0, finding.why))
-        entry.points += rule.points
+        entry.points = round(entry.points + rule.points, _DIGITS)
         entry.count += 1
         entry.why = finding.why
 
@@ -60,7 +60,7 @@ def take_points(state: State, rule_id: str) -> None:
     entry = state.points.get(rule_id)
     if entry is None:
         return
-    entry.points -= entry.points / entry.count
+    entry.points = round(entry.points - entry.points / entry.count, _DIGITS)
     entry.count -= 1
     if entry.count == 0:
         del state.points[rule_id]
@@ -103,7 +103,9 @@ def of(book: RuleBook, state: State) -> Summary:
         scorecard=entries,
         clocks=tuple(
             _clock_outcome(book, state, clock)
-            for clock in sorted(clocks.all_of(state), key=lambda clock: clock.number)
+            for clock in sorted(
+                clocks.all_of(state), key=lambda clock: (clock.started_at, state.clock_id(clock))
+            )
         ),
         counted={
             name: count for name, count in sorted(state.counts.items()) if not name.startswith("finding.")
@@ -198,7 +200,7 @@ def _clock_outcome(book: RuleBook, state: State, clock: Clock) -> ClockOutcome:
     rule = book.rules.get(state.names[clock.policy])
     return ClockOutcome(
         clock_id=state.clock_id(clock),
-        kind=state.names[clock.kind],
+        kind=clocks.kind_of(state.clock_id(clock)),
         policy=state.names[clock.policy],
         leg="agent" if rule is None else rule.subject,
         state=clock.state.name.lower(),

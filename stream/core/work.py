@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from stream.core import clocks, findings, summary
-from stream.core.annotation import Annotation
+from stream.core.annotation import EMPTY, Annotation
 from stream.core.book import RuleBook
 from stream.core.clocks import Due, Fired
 from stream.core.outputs import Contact, Finding, Score, Summary
@@ -68,11 +68,24 @@ class Work:
         return finding
 
     def take_back(self, wrong: tuple[Fired, ...]) -> None:
-        """Correct what clocks told at moments that an answer proves wrong."""
+        """Correct what clocks told at moments that an answer or a stop proves wrong."""
         for fired in wrong:
+            rule = self.book.rules.get(self.state.names[fired.clock.policy])
+            if rule is not None:
+                self.take_back_hit(RuleHit(rule, fired.due, 1), clock_id=self.state.clock_id(fired.clock))
+                continue
             finding = findings.of_clock(self.book, self.state, fired, corrected=True)
             if finding is not None:
                 self.tell(finding)
+
+    def take_back_hit(self, hit: RuleHit, *, clock_id: str | None = None) -> None:
+        """Correct what a rule concluded at its clock or at close; its points go with it."""
+        if hit.rule.staged:
+            self.state.count(f"staged:{hit.rule.id}", -1)
+            return
+        finding = findings.of_rule(self.state, hit, EMPTY, message_id=None, clock_id=clock_id, corrected=True)
+        self.tell(finding)
+        summary.take_points(self.state, hit.rule.id)
 
     def summarise(self) -> None:
         """Make the next revision of the summary, and the contact that goes with it."""

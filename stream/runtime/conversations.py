@@ -112,21 +112,22 @@ class Conversations:
 
     def state_bytes(self) -> int:
         """Return the size of all state records held."""
-        return sum(map(len, self._states.values()))
+        return sum(map(len, list(self._states.values())))
 
     def open_clocks(self) -> Counter[str]:
         """Return how many clocks run, by kind; what is derived from silence alone is not among them."""
         running: Counter[str] = Counter()
-        for dues in self._upcoming.values():
-            for due in dues[: len(dues) if len(dues) > 1 else 0]:
-                kind, _, number = due.clock_id.partition("#")
-                if number:
+        # A copy: whoever scrapes asks while another thread applies the next batch.
+        for dues in list(self._upcoming.values()):
+            for due in dues if len(dues) > 1 else ():
+                kind = clocks.kind_of(due.clock_id)
+                if kind:
                     running[kind] += 1
         return running
 
     def open_alerts(self) -> Counter[str]:
         """Return how many alerts fire, by severity."""
-        return Counter(severity for severities in self._open_alerts.values() for severity in severities)
+        return Counter(severity for held in list(self._open_alerts.values()) for severity in held)
 
     def raw(self) -> Iterator[tuple[str, bytes]]:
         """Yield every conversation's id and record."""
@@ -215,10 +216,8 @@ class Conversations:
         if 0 <= offset <= applied[source]:
             done.skipped += 1
             return
-        if state is not None and isinstance(item, Received) and engine.forgets(knowledge.book, state, item.t):
-            # What the old conversation still has to say is told of it, not of the new one.
-            self._gather(knowledge, engine.advance(knowledge.book, state, item.t), state, done)
-            state = None
+        if state is not None and isinstance(item, Received):
+            state = self._bring_forward(knowledge, state, item.t, done)
         if isinstance(item, Timer):
             if state is None:
                 done.counted["timer_without_conversation"] += 1
@@ -238,6 +237,18 @@ class Conversations:
             done.forgotten.pop(conversation_id, None)
         working[conversation_id] = after
         done.applied += 1
+
+    def _bring_forward(self, knowledge: Knowledge, state: State, t: int, done: Applied) -> State | None:
+        """Let what comes due before ``t`` speak with what is known until then.
+
+        An alert of it carries the agent and the group of its own moment, not of the event at ``t``,
+        and what an ending conversation still has to say is told of it, not of the one that follows.
+        """
+        if clocks.earliest(state, knowledge.book.limits) >= t:
+            return state
+        step = engine.advance(knowledge.book, state, t)
+        self._gather(knowledge, step, state, done)
+        return step.state
 
     def _forget(self, conversation_id: str, applied: tuple[int, ...], done: Applied) -> None:
         done.forgotten[conversation_id] = applied
@@ -355,5 +366,7 @@ class Conversations:
             state = states.decode(self._states[conversation_id])
             step = engine.close(knowledge.book, state, at)
             self._gather(knowledge, step, state, done)
+            if step.state is None:
+                self._forget(conversation_id, tuple(state.applied), done)
             self._write_back(knowledge, {conversation_id: step.state}, done)
         return done

@@ -172,7 +172,7 @@ def test_what_was_waited_for_disarms_and_a_customer_saying_it_does_not():
     chat = Chat(table(WAIT))
     chat.say("红")
     assert chat.say("歉").disarms == ()
-    assert chat.say("歉", "agent").disarms == (Disarm("emotion.x.r0"),)
+    assert chat.say("歉", "agent").disarms == (Disarm("emotion.x.r0", 61_000),)
     assert on_due(chat.rules, chat.memory, "emotion.x.r0", 99_000) is None
 
 
@@ -213,7 +213,7 @@ def test_memory_of_a_changed_rule_is_dropped_and_its_clock_stopped():
     chat.say("红")
     chat.rules = table(WAIT.replace("60s", "61s"))
     assert on_due(chat.rules, chat.memory, "emotion.x.r0", 99_000) is None
-    assert forget_changed(chat.rules, chat.memory) == [Disarm("emotion.x.r0")]
+    assert forget_changed(chat.rules, chat.memory) == [Disarm("emotion.x.r0", 61_000)]
     assert chat.memory == {}
 
 

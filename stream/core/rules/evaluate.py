@@ -28,6 +28,7 @@ from stream.core.rules.model import (
     Rule,
     RuleHit,
     RuleMemory,
+    Told,
     View,
     Waiting,
 )
@@ -65,10 +66,15 @@ def on_message(table: RuleTable, memory: Memory, view: View) -> Outcome:
             continue
         kept = memory.get(rule.id)
         own = RuleMemory(rule.hash) if kept is None or kept.hash != rule.hash else kept
-        if own.waiting is not None and _answered(rule, own, view, hits_by_list):
+        early = _untell(own, view.t)
+        if own.told is not None and _disproved(rule, own.told, view, hits_by_list):
+            disarms.append(Disarm(rule.id, own.told.waiting.due))
+            own.fired, own.last_at, own.told = own.fired - 1, own.told.last_at, None
+        waiting = own.waiting
+        if waiting is not None and _answered(rule, waiting, own.unless_states, view, hits_by_list):
             own.waiting = None
             own.unless_states = []
-            disarms.append(Disarm(rule.id))
+            disarms.append(Disarm(rule.id, waiting.due))
         found = _held(rule, own, view, hits_by_list) if covers(rule.role, view.role) else None
         if found is not None and rule.unless is None:
             hits.append(_fire(rule, own, view.t, found))
@@ -77,6 +83,8 @@ def on_message(table: RuleTable, memory: Memory, view: View) -> Outcome:
             terms = list(found.terms[:_TERMS_KEPT])
             own.waiting = Waiting(view.t + rule.wait_ms, view.t, found.amount, found.score, terms)
             arms.append(Arm(rule.id, own.waiting.due))
+        if early is not None and own.waiting is early:
+            _tell(own, early)
         _keep(memory, rule, own)
     return Outcome(tuple(hits), tuple(arms), tuple(disarms))
 
@@ -113,17 +121,28 @@ def on_due(table: RuleTable, memory: Memory, rule_id: str, t: int) -> RuleHit | 
     waiting = own.waiting
     if waiting is None or waiting.due > t:
         return None
-    own.waiting = None
-    own.unless_states = []
-    found = Found(terms=tuple(waiting.terms), amount=waiting.count, score=waiting.score)
-    return _fire(rule, own, waiting.due, found)
+    _tell(own, waiting)
+    return RuleHit(rule, waiting.due, own.fired, (), tuple(waiting.terms), waiting.count, waiting.score)
 
 
 def forget_firing(memory: Memory, rule_id: str) -> None:
     """Take back a rule's last firing: what it concluded proved wrong, and it may conclude it again."""
     own = memory.get(rule_id)
-    if own is not None and own.fired:
-        own.fired -= 1
+    if own is None or not own.fired:
+        return
+    own.fired -= 1
+    if not own.fired:
+        own.last_at = 0
+        if not own.states:
+            del memory[rule_id]
+
+
+def forget_waits(memory: Memory) -> None:
+    """Let no rule wait any more: the conversation ended before what they waited for was due."""
+    for rule_id, own in list(memory.items()):
+        own.waiting, own.unless_states = None, []
+        if not own.fired and not own.states:
+            del memory[rule_id]
 
 
 def forget_changed(table: RuleTable, memory: Memory) -> list[Disarm]:
@@ -133,7 +152,29 @@ def forget_changed(table: RuleTable, memory: Memory) -> list[Disarm]:
         for rule_id, own in memory.items()
         if (rule := table.get(rule_id)) is None or rule.hash != own.hash
     ]
-    return [Disarm(rule_id) for rule_id in stale if memory.pop(rule_id).waiting is not None]
+    gone = [(rule_id, memory.pop(rule_id).waiting) for rule_id in stale]
+    return [Disarm(rule_id, waiting.due) for rule_id, waiting in gone if waiting is not None]
+
+
+def _tell(own: RuleMemory, waiting: Waiting) -> None:
+    """Let the wait have come due. Its operators keep what they know: it may prove to have been early."""
+    own.told = Told(waiting, own.last_at, own.unless_states)
+    own.waiting, own.unless_states = None, []
+    own.fired, own.last_at = own.fired + 1, waiting.due
+
+
+def _untell(own: RuleMemory, t: int) -> Waiting | None:
+    """Let the wait run again while a message at ``t`` is looked at that was written before it came due.
+
+    Such a message finds the rule as it would have in time. Only where the rule has begun to wait
+    anew is the old wait left as told.
+    """
+    told = own.told
+    if told is None or t > told.waiting.due or own.waiting is not None:
+        return None
+    own.waiting, own.unless_states, own.told = told.waiting, told.unless_states, None
+    own.fired, own.last_at = own.fired - 1, told.last_at
+    return told.waiting
 
 
 def _held(rule: Rule, own: RuleMemory, view: View, hits_by_list: Mapping[str, list[Hit]]) -> Found | None:
@@ -150,13 +191,26 @@ def _held(rule: Rule, own: RuleMemory, view: View, hits_by_list: Mapping[str, li
     return found if _may_fire(rule, own, view.t) else None
 
 
-def _answered(rule: Rule, own: RuleMemory, view: View, hits_by_list: Mapping[str, list[Hit]]) -> bool:
+def _disproved(rule: Rule, told: Told, view: View, hits_by_list: Mapping[str, list[Hit]]) -> bool:
+    """Return whether a message from before the due time fulfils the ``unless`` of a wait that was told."""
+    return view.t <= told.waiting.due and _answered(
+        rule, told.waiting, told.unless_states, view, hits_by_list
+    )
+
+
+def _answered(
+    rule: Rule,
+    waiting: Waiting,
+    unless_states: list[OperatorState],
+    view: View,
+    hits_by_list: Mapping[str, list[Hit]],
+) -> bool:
     """Return whether ``unless`` holds of what came since the rule began to wait."""
     assert rule.unless is not None
-    if not covers(rule.unless_role, view.role):
+    if view.t < waiting.armed_at or not covers(rule.unless_role, view.role):
         return False
     look = Look(view.counts.of(rule.unless_role), view.annotation, hits_by_list)
-    found = _decide(rule.unless, own.unless_states, look)
+    found = _decide(rule.unless, unless_states, look)
     return found is not None and (found.fresh or not rule.unless.needs_fresh)
 
 

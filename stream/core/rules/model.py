@@ -242,6 +242,17 @@ class Waiting(Struct, array_like=True, gc=False):
     terms: list[str] = field(default_factory=list)
 
 
+class Told(Struct, array_like=True, gc=False):
+    """A wait that came due: what it was, so that an ``unless`` from before its due time undoes it.
+
+    ``last_at`` is the firing before this one, ``unless_states`` what was remembered until now.
+    """
+
+    waiting: Waiting
+    last_at: int
+    unless_states: list[OperatorState] = field(default_factory=list)
+
+
 class RuleMemory(Struct, array_like=True, gc=False):
     """What one conversation remembers of one rule; a plain MessagePack array.
 
@@ -256,6 +267,7 @@ class RuleMemory(Struct, array_like=True, gc=False):
     states: list[OperatorState] = field(default_factory=list)
     waiting: Waiting | None = None
     unless_states: list[OperatorState] = field(default_factory=list)
+    told: Told | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,6 +296,7 @@ class Arm(NamedTuple):
 
 
 class Disarm(NamedTuple):
-    """The rule's clock is no longer wanted."""
+    """The rule's clock for ``due`` is no longer wanted, or was wrong to fire."""
 
     rule_id: str
+    due: int
