@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final
 
 from stream.core.annotate import CACHE_SIZE, Annotator
-from stream.core.lexicon import Lexicon, Segmenter, Term
+from stream.core.lexicon import Boundary, Lexicon, Segmenter, Term
 from stream.core.scores import SCORERS, Resources, WordOdds
 from stream.core.text import Normaliser
 
@@ -116,7 +116,14 @@ def build_annotator(
     data_dir: Path | None = None,
     cache_size: int = CACHE_SIZE,
 ) -> Annotator:
-    """Return an annotator over these terms. ``KeyError`` where no scorer has that name."""
+    """Return an annotator over these terms. ``KeyError`` where no scorer has that name.
+
+    Where a term asks for word boundaries jieba is loaded here and now: at the first such text it would
+    hold up every message behind it for a second.
+    """
     folding = normaliser()
-    lexicon = Lexicon(terms, folding.text, segmenter(data_dir))
+    segment = segmenter(data_dir)
+    if any(term.boundary is Boundary.WORD for term in terms):
+        segment("")
+    lexicon = Lexicon(terms, folding.text, segment)
     return Annotator(lexicon, SCORERS[scorer](resources(data_dir)), folding, cache_size)
