@@ -101,7 +101,7 @@ class Installation:
 
     @property
     def names(self) -> Names:
-        return Names.under(self.prefix)
+        return Names(self.prefix)
 
     def config(self, worker: str = "w0", **kafka: Any) -> Path:
         """Write the configuration of one worker and return its path."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from enum import StrEnum
 
 from stream.core.state import Source
@@ -25,23 +25,22 @@ class Names:
     """Topic names under one prefix; `stream/resources/topics.yaml` says what each is for."""
 
     prefix: str = ""
-    messages: str = "chat.messages"
-    timers: str = "qa.timers"
-    control: str = "qa.control"
-    state: str = "qa.state"
-    findings: str = "qa.findings"
-    alerts: str = "qa.alerts"
-    conversations: str = "qa.conversations"
-    contacts: str = "qa.contacts"
-    config: str = "qa.config"
-    ledger: str = "qa.ledger"
-    dlq: str = "qa.dlq"
+    messages: str = field(init=False, default="chat.messages")
+    timers: str = field(init=False, default="qa.timers")
+    control: str = field(init=False, default="qa.control")
+    state: str = field(init=False, default="qa.state")
+    findings: str = field(init=False, default="qa.findings")
+    alerts: str = field(init=False, default="qa.alerts")
+    conversations: str = field(init=False, default="qa.conversations")
+    contacts: str = field(init=False, default="qa.contacts")
+    config: str = field(init=False, default="qa.config")
+    ledger: str = field(init=False, default="qa.ledger")
+    dlq: str = field(init=False, default="qa.dlq")
 
-    @classmethod
-    def under(cls, prefix: str) -> Names:
-        """Return the names with a prefix before each."""
-        plain = {field.name: str(field.default) for field in fields(cls) if field.name != "prefix"}
-        return cls(prefix=prefix, **{name: prefix + topic for name, topic in plain.items()})
+    def __post_init__(self) -> None:
+        for one in fields(self):
+            if not one.init:
+                object.__setattr__(self, one.name, self.prefix + str(one.default))
 
     def notify(self, receiver: str) -> str:
         """Return the topic of one receiver."""

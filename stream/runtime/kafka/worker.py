@@ -24,8 +24,6 @@ from pathlib import Path
 from typing import Any
 
 from aiokafka.errors import KafkaError
-from kafka.admin import KafkaAdminClient
-from kafka.errors import KafkaError as AdminError
 
 from alerts import config as alerts_config
 from alerts.clock import WallClock as DeliveryClock
@@ -36,7 +34,7 @@ from stream.core.events import Timer
 from stream.metrics import DeliveryCounts, Metrics
 from stream.packs import Options
 from stream.packs.books import Books
-from stream.runtime import topics
+from stream.runtime import cluster, topics
 from stream.runtime.clock import Clock, WallClock
 from stream.runtime.conversations import Knowledge
 from stream.runtime.kafka import client, tail
@@ -92,7 +90,7 @@ class Worker:
         self.settings = settings
         self.roles = frozenset(roles)
         self.metrics = Metrics()
-        self.names = Names.under(settings.kafka.topic_prefix)
+        self.names = Names(settings.kafka.topic_prefix)
         self.site: Site | None = None
         self._driver = driver
         self._clock = clock or WallClock()
@@ -195,9 +193,10 @@ class Worker:
     async def _check_topics(self) -> None:
         try:
             await asyncio.to_thread(check_topics, self.settings, self._alerts.receivers)
-        except (topics.TopicsError, AdminError) as error:
-            code = Exit.TOPICS if isinstance(error, topics.TopicsError) else Exit.BROKER
-            raise WorkerExit(code, str(error)) from error
+        except topics.TopicsError as error:
+            raise WorkerExit(Exit.TOPICS, str(error)) from error
+        except cluster.UnreachableError as error:
+            raise WorkerExit(Exit.BROKER, str(error)) from error
 
     def _assemble(self, publisher: Publisher, broker: Broker) -> Any:
         kafka, names = self.settings.kafka, self.names
@@ -427,17 +426,10 @@ def check_topics(settings: Settings, receivers: Iterable[str]) -> None:
 
     Raises:
         stream.runtime.topics.TopicsError: Some are not; says which, and what to do.
-        kafka.errors.KafkaError: The broker cannot be asked.
+        stream.runtime.cluster.UnreachableError: The broker cannot be asked.
     """
-    kafka = settings.kafka
-    with KafkaAdminClient(**client.admin_options(kafka)) as admin:
-        wanted = topics.wanted(
-            topics.shipped(),
-            partitions=kafka.partitions,
-            receivers=sorted(receivers),
-            prefix=kafka.topic_prefix,
-        )
-        differences = topics.check(admin, wanted)
+    with cluster.admin(settings.kafka) as admin:
+        differences = topics.check(admin, cluster.wanted_topics(settings.kafka, sorted(receivers)))
     topics.refuse_fatal(differences)
     missing = [difference.topic for difference in differences if difference.what == "topic"]
     if missing:
