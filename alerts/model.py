@@ -112,6 +112,7 @@ class AlertFinding(msgspec.Struct, frozen=True, kw_only=True):
     """One detection as a person is told it. `evidence` is masked before it comes here.
 
     `subject` is whose doing it is: customer, agent, bot or department. `at` is its business time.
+    Without a `message_id` it is about a silence, and `evidence` is what the customer said last.
     """
 
     finding_id: str

@@ -35,7 +35,7 @@ _LABEL_WORDS = {
     "agent": "客服",
     "customer": "客户",
     "tier": "客户等级",
-    "category": "问题类别",
+    "category_title": "问题类别",
     "issue_id": "问题单",
 }
 """Labels people know; the others are for routes."""
@@ -130,7 +130,9 @@ def _most_telling(findings: list[AlertFinding], limit: int) -> list[AlertFinding
 
 
 def _speaker(finding: AlertFinding, zone: tzinfo) -> str:
-    who = _SUBJECT_WORDS.get(finding.subject, finding.subject)
+    # A clock's finding has no message of its own: its words are the customer's last.
+    subject = finding.subject if finding.message_id else "customer"
+    who = _SUBJECT_WORDS.get(subject, subject)
     return f"{who} {local_time(finding.at, zone)[6:]}"
 
 

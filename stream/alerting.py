@@ -234,6 +234,9 @@ class _Teller:
         attributes = self.state.attributes
         latest = entry.findings[-1]
         labels = {name: attributes[name] for name in _LABELS if name in attributes}
+        category = self.book.categories.get(attributes.get("category", ""))
+        if category is not None:
+            labels["category_title"] = category.title
         return Alert(
             alert_id=entry.alert_id,
             status=status,

@@ -138,7 +138,7 @@ async def _recap(console: Console, system: LocalSystem) -> None:
     console.print()
     console.print(
         f"[bold]The day is over.[/bold] {counts.get('conversation', 0)} conversations, "
-        f"{counts.get('finding', 0)} findings, {counts.get('alert', 0)} alert records.",
+        f"{counts.get('finding', 0)} findings, {counts.get('alert', 0)} alerts.",
         highlight=False,
     )
     console.print("The same day as files: yanshao replay --demo --out out", highlight=False)

@@ -63,7 +63,8 @@ class Finding(Struct, frozen=True, kw_only=True, gc=False):
     """One detection: rule, severity, who, which message, which characters, why.
 
     ``spans`` are half-open character offsets into the original text of ``message_id``;
-    ``evidence`` is masked; ``why`` is one Chinese sentence a manager understands.
+    ``evidence`` is masked: words of that message or, without one, what the customer said last;
+    ``why`` is one Chinese sentence a manager understands.
     """
 
     finding_id: str

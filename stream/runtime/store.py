@@ -148,8 +148,8 @@ class Store:
         return [body for (body,) in rows]
 
     def tally(self) -> dict[str, int]:
-        """Return how many records of each kind there are."""
-        return dict(self.connection.execute("SELECT kind, count(*) FROM records GROUP BY kind"))
+        """Return of how many things there are records, by kind: a summary's revisions count once."""
+        return dict(self.connection.execute("SELECT kind, count(DISTINCT id) FROM records GROUP BY kind"))
 
     # Refused events -------------------------------------------------------------------------------
 
