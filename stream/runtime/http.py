@@ -7,6 +7,7 @@ repeated event is recognised by its ``message_id``, so sending again is always s
 
 from __future__ import annotations
 
+import asyncio
 import hmac
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
@@ -19,6 +20,10 @@ from stream.wire import InvalidMessage
 # How long a client that is turned away should wait: about what a full queue takes to drain.
 RETRY_AFTER_S = 1
 
+# A client that takes longer for a body of at most a few megabytes has gone, or means harm.
+BODY_SECONDS = 30.0
+
+_any = msgspec.json.Decoder(msgspec.Raw)
 _array = msgspec.json.Decoder(list[msgspec.Raw])
 _JSON_SPACE = b" \t\r\n"
 
@@ -60,11 +65,19 @@ def split(body: bytes, limit: int) -> list[bytes]:
             raise ValueError("not a JSON array of events") from error
     else:
         events = [line for line in text.splitlines() if line.strip(_JSON_SPACE)]
-        if len(events) > 1 and not all(line.lstrip(_JSON_SPACE).startswith(b"{") for line in events):
+        if len(events) > 1 and _is_one(text):
             events = [text]  # one event, written over several lines
     if len(events) > limit:
         raise ValueError(f"more than {limit} events in one request")
     return events
+
+
+def _is_one(text: bytes) -> bool:
+    try:
+        _any.decode(text)
+    except (msgspec.DecodeError, RecursionError):  # of several values the first ends too early
+        return False
+    return True
 
 
 def events_handler(
@@ -86,9 +99,12 @@ async def _handle(request: web.Request, door: Door, token: str, max_events: int)
             {"error": "unauthorized"}, status=401, headers={"WWW-Authenticate": "Bearer"}
         )
     try:
-        body = await request.read()
+        async with asyncio.timeout(BODY_SECONDS):
+            body = await request.read()
     except web.HTTPRequestEntityTooLarge:
         return web.json_response({"error": "too_large"}, status=413)
+    except TimeoutError:
+        return web.json_response({"error": "too_slow"}, status=408, headers={"Connection": "close"})
     try:
         events = split(body, max_events)
     except ValueError as error:

@@ -21,7 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import msgspec
 
@@ -35,7 +35,7 @@ from stream.core.outputs import Contact, Finding, Score, Summary
 from stream.runtime.clock import Clock, WallClock
 from stream.runtime.conversations import Applied, Conversations, Input, Knowledge, Record
 from stream.runtime.http import Overloaded, Unavailable
-from stream.runtime.store import FILE_NAME, RecordRow, Store, connect
+from stream.runtime.store import FILE_NAME, RecordRow, Store, connect, lock
 from stream.wire import InvalidMessage
 
 logger = logging.getLogger(__name__)
@@ -126,6 +126,7 @@ class LocalRuntime:
         self._stopping = False
         self._writer: asyncio.Task[None] | None = None
         self._store: Store | None = None
+        self._lock: BinaryIO | None = None
         self._dispatcher: Dispatcher | None = None
         self.conversations = Conversations(conversation_url=conversation_url)
 
@@ -135,6 +136,7 @@ class LocalRuntime:
         """Open the store, take up where it stands, and begin.
 
         Raises:
+            stream.runtime.store.StoreInUseError: Another process runs on the same file.
             stream.runtime.store.StoreVersionError: A newer release made the file.
             stream.core.state.UnsupportedVersionError: A newer release wrote a record.
             sqlite3.Error: The file cannot be used.
@@ -156,6 +158,7 @@ class LocalRuntime:
         self._thread.shutdown()
 
     def _open(self) -> None:
+        self._lock = lock(self._path.parent)
         self._store = Store(connect(self._path))
         self._read_back()
 
@@ -163,6 +166,9 @@ class LocalRuntime:
         if self._store is not None:
             self._store.connection.close()
             self._store = None
+        if self._lock is not None:
+            self._lock.close()
+            self._lock = None
 
     def _read_back(self) -> None:
         """Make memory what the file says."""
@@ -198,7 +204,8 @@ class LocalRuntime:
         if self._stopping or over or self._queued_bytes + size > self._queue.size:
             raise Overloaded
         answer: asyncio.Future[list[InvalidMessage | None]] = asyncio.get_running_loop().create_future()
-        received_at = self._clock.now_ms() if stamped else None
+        # On the `stream` driver the present stands at 0: there is no receipt to judge times by.
+        received_at = (self._clock.now_ms() or None) if stamped else None
         self._queued_events += len(events)
         self._queued_bytes += size
         self._jobs.append(_Events(events, received_at, keep_refused, answer))
@@ -210,7 +217,13 @@ class LocalRuntime:
             self._queued_bytes -= size
 
     async def write(self, work: Callable[[Store], Any]) -> Any:
-        """Do ``work`` on the store within the next transaction; return its result once durable."""
+        """Do ``work`` on the store within the next transaction; return its result once durable.
+
+        Raises:
+            Unavailable: The store failed, or is closed; nothing was written.
+        """
+        if self._writer is None or self._writer.done():
+            raise Unavailable
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         self._jobs.append(_Write(work, answer))
         self._wakeup.set()
@@ -230,15 +243,16 @@ class LocalRuntime:
             self._wakeup.clear()
             jobs = self._take_jobs()
             due = self.conversations.next_due()
+            if not jobs and self._stopping:
+                return  # what comes due from here on is told at the next start
             if not jobs and (due is None or due >= self._clock.now_ms()):
-                if self._stopping:
-                    return
                 self._idle.set()
                 await self._sleep()
                 continue
             self._idle.clear()
+            until = self._heard_until()
             try:
-                done = await loop.run_in_executor(self._thread, self._transact, jobs)
+                done = await loop.run_in_executor(self._thread, self._transact, jobs, until)
             except Exception as error:  # noqa: BLE001 - any fault of the medium; nothing was committed
                 await self._give_up(jobs, error)
                 continue
@@ -259,6 +273,12 @@ class LocalRuntime:
             jobs.append(job)
         return jobs
 
+    def _heard_until(self) -> int:
+        """Return up to when clocks may come due: an answer that waits for its transaction stops them."""
+        now = self._clock.now_ms()
+        stamped = (job.received_at for job in self._jobs if isinstance(job, _Events) and job.received_at)
+        return min(now, next(stamped, now))  # they wait in the order of their receipt
+
     def _answer(self, jobs: Sequence[_Events | _Write], done: Done) -> None:
         for job, outcome in zip(jobs, done.outcomes, strict=True):
             if not job.answer.done():  # its sender may have gone
@@ -266,7 +286,10 @@ class LocalRuntime:
         if self._dispatcher is not None:
             self._dispatcher.adopt(done.notifications)
         if self._observe is not None:
-            self._observe(done)
+            try:
+                self._observe(done)
+            except Exception as error:  # noqa: BLE001 - what watches must not stop what works
+                logger.error("transaction not counted: %s", type(error).__name__)  # noqa: TRY400
 
     async def _give_up(self, jobs: Sequence[_Events | _Write], error: Exception) -> None:
         # The type and no more: a text of SQLite may quote what was to be written.
@@ -283,8 +306,11 @@ class LocalRuntime:
                 job.answer.set_exception(Unavailable())
         await asyncio.sleep(TICK_SECONDS)
 
-    def _transact(self, jobs: Sequence[_Events | _Write]) -> Done:
-        """Do everything in one transaction; runs in the store's thread."""
+    def _transact(self, jobs: Sequence[_Events | _Write], until: int) -> Done:
+        """Do everything in one transaction, clocks that are due before ``until`` last.
+
+        Runs in the store's thread.
+        """
         store = self._store
         assert store is not None
         done = Done()
@@ -297,7 +323,7 @@ class LocalRuntime:
                     done.outcomes.append(self._decode(store, job, done))
             inputs = [Input(item) for item in done.received]
             done.applied = self.conversations.apply(self._knowledge(), inputs)
-            self._apply_due(done)
+            self._apply_due(done, until)
             self._keep(store, done)
             begun = time.perf_counter()
             store.commit()
@@ -307,10 +333,10 @@ class LocalRuntime:
             raise
         return done
 
-    def _apply_due(self, done: Done) -> None:
+    def _apply_due(self, done: Done, until: int) -> None:
         """Let what came due speak, after the events that were there before it was looked at."""
         now = self._clock.now_ms()
-        timers = self.conversations.take_due(now)
+        timers = self.conversations.take_due(until)
         if timers:
             applied = self.conversations.apply(self._knowledge(), [Input(timer) for timer in timers])
             done.applied.merge(applied)

@@ -82,12 +82,12 @@ def read(
 
 def replay(
     knowledge: Knowledge,
-    events: Iterable[Received | Refused],
+    events: Iterable[Received | Refused | Knowledge],
     *,
     close: bool = True,
     conversation_url: str | None = None,
 ) -> Replayed:
-    """Run events through the engine, in order.
+    """Run events through the engine, in order; knowledge among them replaces what was in force.
 
     With ``close`` clocks run on for 24 hours past the last ``t`` and what is still open is then
     closed (``inferred``); without, they stop at the last ``t``.
@@ -98,6 +98,11 @@ def replay(
     for event in events:
         if isinstance(event, Refused):
             done.refused.append(event)
+            continue
+        if isinstance(event, Knowledge):
+            done.take(conversations.apply(knowledge, batch))
+            batch.clear()
+            knowledge = event
             continue
         done.events += 1
         done.last_t = event.t if done.last_t is None else max(done.last_t, event.t)
