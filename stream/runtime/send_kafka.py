@@ -7,6 +7,7 @@ from typing import Any, Final, Self
 
 from aiokafka.errors import KafkaError
 
+from stream.runtime import cluster, topics
 from stream.runtime.kafka import client
 from stream.runtime.kafka.names import Names
 from stream.runtime.send import Planned, Report, SendError
@@ -14,9 +15,6 @@ from stream.settings import Kafka
 
 UNCONFIRMED: Final = 5_000
 """Events under way before reading stops: at a million a minute a third of a second's worth."""
-
-START_SECONDS: Final = 15.0
-"""Connection, login and the topic's metadata; a broker under load takes a second."""
 
 
 class KafkaTarget:
@@ -33,19 +31,25 @@ class KafkaTarget:
         self._producer: Any = None
 
     async def __aenter__(self) -> Self:
-        where = ", ".join(self._kafka.bootstrap)
+        # Looked up first: a producer waits for a missing topic as if it might yet appear.
+        self._partitions = list(range(await asyncio.to_thread(self._count_partitions)))
         self._producer = client.producer(self._kafka)
         try:
-            async with asyncio.timeout(START_SECONDS):
-                await self._producer.start()
-                self._partitions = sorted(await self._producer.partitions_for(self._topic))
-        except (KafkaError, OSError, TimeoutError) as error:
+            await self._producer.start()
+        except (KafkaError, OSError) as error:
             await self._producer.stop()
-            raise SendError(
-                f"{self._topic} at {where}: {type(error).__name__}. "
-                "Is Kafka running, are the topics there? (yanshao topics check)"
-            ) from error
+            raise self._told(error) from error
         return self
+
+    def _count_partitions(self) -> int:
+        try:
+            with cluster.admin(self._kafka) as admin:
+                count = topics.source_partitions(admin, self._kafka.topic_prefix)
+        except cluster.UnreachableError as error:
+            raise SendError(str(error)) from error
+        if count is None:
+            raise SendError(f"there is no topic {self._topic}: yanshao topics apply")
+        return count
 
     async def __aexit__(self, *_: object) -> None:
         await self._producer.stop()
