@@ -6,16 +6,19 @@ connection writes, from one thread; others may read the file at the same time.
 
 from __future__ import annotations
 
+import fcntl
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import BinaryIO
 
 import msgspec
 
 from alerts.model import AlertStatus, Notification, Outcome
 
 FILE_NAME = "yanshao.db"
+LOCK_NAME = "yanshao.lock"
 SCHEMA_VERSION = 1
 # A reader (alerts list, a backup) may hold the file for a moment; five seconds outlast it.
 _BUSY_SECONDS = 5.0
@@ -48,6 +51,10 @@ class StoreVersionError(RuntimeError):
     """A newer release made the file; this one would damage it."""
 
 
+class StoreInUseError(OSError):
+    """Another process runs on the same file; two that hold conversations in memory would undo each other."""
+
+
 class RecordRow(msgspec.Struct, frozen=True):
     """One output record: its kind (finding, alert, conversation, contact, score), id, time and JSON."""
 
@@ -56,6 +63,21 @@ class RecordRow(msgspec.Struct, frozen=True):
     conversation_id: str
     at: int
     body: bytes
+
+
+def lock(folder: Path) -> BinaryIO:
+    """Take the data folder for this process until the file returned is closed, or the process ends.
+
+    Raises:
+        StoreInUseError: Another process has it.
+    """
+    file = (folder / LOCK_NAME).open("wb")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise StoreInUseError("another process runs on this data folder") from None
+    return file
 
 
 def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
