@@ -177,3 +177,17 @@ def local_broker(settings: Settings) -> LocalBroker:
     from stream.testing import cache_home  # noqa: PLC0415
 
     return LocalBroker(cache_home(os.environ) / "kafka", ensure_data_dir(settings) / "kafka")
+
+
+def log_to_stderr() -> None:
+    """Send the log to standard error, one line a record: what a service manager collects."""
+    import logging  # noqa: PLC0415
+
+    logging.basicConfig(
+        level=logging.INFO,
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
+    )
+    # They tell every rebalance step and every request; what matters of it we tell ourselves.
+    for chatty in ("aiokafka", "faust", "mode", "kafka", "aiohttp.access"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
