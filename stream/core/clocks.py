@@ -95,7 +95,8 @@ def start(state: State, kind: str, policy: str, at: int, moments: list[int]) -> 
 
 def earliest(state: State, limits: Limits) -> int:
     """Return when the next thing comes due if nothing else happens, in milliseconds UTC."""
-    at = _derived(state, limits).at
+    closed_at = state.closed_at
+    at = state.last_at + limits.idle_close_ms if closed_at is None else closed_at + limits.keep_ms
     for clock in state.running:
         at = min(at, clock.started_at + clock.moments[clock.fired])
     return at

@@ -99,7 +99,7 @@ def advance(book: RuleBook, state: State, until: int) -> Step:
             # What a late event set going after the close has nobody to end it any more.
             for clock in list(clocks.all_of(state)):
                 clocks.stop(state, clock, due.at)
-            return work.finish()._replace(state=None, clocks=())
+            return work.finish()._replace(state=None)
         if due.clock_id == clocks.IDLE:
             lifecycle.close(work, due.at, by=None, inferred=True)
         else:

@@ -8,6 +8,7 @@ from stream.core import clocks, findings, summary
 from stream.core.annotation import EMPTY, Annotation
 from stream.core.book import RuleBook
 from stream.core.clocks import Due, Fired
+from stream.core.limits import DEFAULT_LIMITS, Limits
 from stream.core.outputs import Contact, Finding, Score, Summary
 from stream.core.rules import Counts, RuleHit
 from stream.core.state import State
@@ -16,9 +17,8 @@ from stream.core.state import State
 class Step(NamedTuple):
     """What one event came to.
 
-    ``state`` is ``None`` once the conversation is forgotten. ``clocks`` is what will come due if
-    nothing else happens, earliest first. ``counted`` names what was noticed on the way (duplicate,
-    late, unknown issue …) for the metrics.
+    ``state`` is ``None`` once the conversation is forgotten. ``counted`` names what was noticed on the
+    way (duplicate, late, unknown issue …) for the metrics.
     """
 
     state: State | None
@@ -26,8 +26,13 @@ class Step(NamedTuple):
     scores: tuple[Score, ...] = ()
     summary: Summary | None = None
     contacts: tuple[Contact, ...] = ()
-    clocks: tuple[Due, ...] = ()
     counted: tuple[str, ...] = ()
+    limits: Limits = DEFAULT_LIMITS
+
+    @property
+    def clocks(self) -> tuple[Due, ...]:
+        """What will come due if nothing else happens, earliest first; worked out when asked for."""
+        return () if self.state is None else clocks.upcoming(self.state, self.limits)
 
 
 class Work:
@@ -103,8 +108,8 @@ class Work:
             tuple(self.scores),
             self.summary,
             tuple(self.contacts),
-            clocks.upcoming(self.state, self.book.limits),
             tuple(self.counted),
+            self.book.limits,
         )
         if before is None:
             return done

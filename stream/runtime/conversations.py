@@ -11,7 +11,7 @@ with the same ids.
 from __future__ import annotations
 
 import heapq
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
@@ -31,6 +31,10 @@ from stream.core.state import Source, State
 # Stale heap entries are swept when they outnumber the conversations so many times over.
 _SWEEP_FACTOR = 4
 _SWEEP_MINIMUM = 1024
+
+# Conversations kept decoded beside their bytes, least recently changed first out: what goes on at once on a
+# busy partition, some 5 KiB each. Decoding is a tenth of what an event costs.
+_HOT = 2_048
 
 _NOTHING = (-1,) * len(Source)
 
@@ -96,6 +100,8 @@ class Conversations:
 
     def __init__(self, *, source_partition: int | None = None, conversation_url: str | None = None) -> None:
         self._states: dict[str, bytes] = {}
+        # Those of the last batches as they were written: what goes on need not be read back from its bytes.
+        self._hot: OrderedDict[str, State] = OrderedDict()
         self._dues: list[tuple[int, str]] = []
         self._upcoming: dict[str, tuple[Due, ...]] = {}
         self._open_alerts: dict[str, tuple[str, ...]] = {}
@@ -212,7 +218,8 @@ class Conversations:
                 return
             conversation_id = named
         state = self._take(conversation_id, working)
-        applied = self._gone.get(conversation_id, _NOTHING) if state is None else tuple(state.applied)
+        applied: Sequence[int]
+        applied = self._gone.get(conversation_id, _NOTHING) if state is None else state.applied
         if 0 <= offset <= applied[source]:
             done.skipped += 1
             return
@@ -227,12 +234,13 @@ class Conversations:
             step = engine.step(knowledge.book, state, item, annotation)
         after = step.state
         self._gather(knowledge, step, state, done)
+        offsets = list(applied)
         if offset >= 0:
-            applied = (*applied[:source], offset, *applied[source + 1 :])
+            offsets[source] = offset
         if after is None:
-            self._forget(conversation_id, applied, done)
+            self._forget(conversation_id, tuple(offsets), done)
         else:
-            after.applied = list(applied)
+            after.applied = offsets
             self._gone.pop(conversation_id, None)
             done.forgotten.pop(conversation_id, None)
         working[conversation_id] = after
@@ -258,6 +266,10 @@ class Conversations:
     def _take(self, conversation_id: str, working: dict[str, State | None]) -> State | None:
         if conversation_id in working:
             return working[conversation_id]
+        # Not among the hot ones while it is changed: a batch that fails half-way leaves the bytes alone.
+        state = self._hot.pop(conversation_id, None)
+        if state is not None:
+            return state
         raw = self._states.get(conversation_id)
         return None if raw is None else states.decode(raw)
 
@@ -265,7 +277,7 @@ class Conversations:
         records = done.records
         records.extend(step.findings)
         owner = step.state if step.state is not None else state
-        if owner is not None:
+        if owner is not None and (step.findings or owner.alerts):
             records.extend(
                 alerting.apply(
                     knowledge.book,
@@ -279,18 +291,23 @@ class Conversations:
         if step.summary is not None:
             records.append(step.summary)
         records.extend(step.contacts)
-        done.counted.update(step.counted)
+        if step.counted:
+            done.counted.update(step.counted)
 
     def _write_back(self, knowledge: Knowledge, working: dict[str, State | None], done: Applied) -> None:
         for conversation_id, state in working.items():
             if state is None:
                 self._states.pop(conversation_id, None)
+                self._hot.pop(conversation_id, None)
                 self._upcoming.pop(conversation_id, None)
                 self._open_alerts.pop(conversation_id, None)
                 done.changed.pop(conversation_id, None)
                 continue
             raw = done.changed[conversation_id] = states.encode(state)
             self._hold(knowledge, conversation_id, state, raw)
+            self._hot[conversation_id] = state
+            if len(self._hot) > _HOT:
+                self._hot.popitem(last=False)
 
     def _hold(self, knowledge: Knowledge, conversation_id: str, state: State, raw: bytes) -> None:
         self._states[conversation_id] = raw
