@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import signal
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from stream.commands.common import alerts_config_of, fail, settings_of
+from stream.commands.common import alerts_config_of, fail, local_broker, settings_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -23,6 +24,7 @@ Examples:
   yanshao up --demo                 the shipped day at speed, alerts as they fire
   yanshao up                        embedded runtime: POST events to http://127.0.0.1:8750/v1/events
   yanshao up --demo --speed 10 --stay
+  yanshao up --kafka --demo         the same on a real Apache Kafka (needs Java 17 and Maven)
 """
 
 
@@ -38,13 +40,29 @@ def command(ctx: click.Context, demo: bool, speed: float | None, stay: bool, kaf
     """Run ingest, engine, alerts, delivery and metrics in one terminal; no other service needed."""
     settings = settings_of(ctx)
     if kafka:
-        from stream.runtime.kafka.up import run_up  # noqa: PLC0415
-
-        raise click.exceptions.Exit(run_up(settings, demo=demo, speed=speed, stay=stay))
+        raise click.exceptions.Exit(_kafka(settings, speed, demo=demo, stay=stay))
     if demo:
         _demo(settings, speed, stay=stay)
     else:
         _live(settings)
+
+
+def _kafka(settings: Settings, speed: float | None, *, demo: bool, stay: bool) -> int:
+    from tempfile import TemporaryDirectory  # noqa: PLC0415
+
+    from stream.packs import PackError  # noqa: PLC0415
+    from stream.runtime.broker import BrokerError  # noqa: PLC0415
+    from stream.runtime.kafka.up import run_up  # noqa: PLC0415
+    from stream.runtime.topics import TopicsError  # noqa: PLC0415
+
+    # The demo has a store and a broker of its own, which are gone when it ends.
+    own = TemporaryDirectory(prefix="yanshao-demo-") if demo else nullcontext(str(settings.data_dir))
+    try:
+        with own as folder:
+            settings = settings.model_copy(update={"data_dir": Path(folder)})
+            return run_up(settings, local_broker(settings), click.echo, demo=demo, speed=speed, stay=stay)
+    except (BrokerError, TopicsError, PackError) as error:
+        fail(str(error))
 
 
 def _demo(settings: Settings, speed: float | None, *, stay: bool) -> None:
