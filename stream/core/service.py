@@ -94,7 +94,7 @@ def bot_said(state: State, t: int) -> tuple[Fired, ...]:
         return ()
     state.bot_stage = True
     if state.turns and state.turns[-1].answered_at is None and state.turns[-1].opened_at <= t:
-        state.turns[-1].answered_at = t
+        state.turns.pop()  # no person owed an answer in it, so none is measured
         for clock in list(clocks.of_kinds(state, RESPONSES)):
             wrong += clocks.stop(state, clock, t)
     return tuple(wrong)
