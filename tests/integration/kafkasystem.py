@@ -98,6 +98,7 @@ class Installation:
     hook: str | None = None
     kafka: dict[str, Any] = field(default_factory=dict)
     settings_of: dict[str, Any] = field(default_factory=dict)
+    processes: list[Process] = field(default_factory=list)
 
     @property
     def names(self) -> Names:
@@ -244,7 +245,15 @@ class Installation:
         **kafka: Any,
     ) -> Process:
         """Start a worker as a process of its own."""
-        return Process(self.config(name, **kafka), name, driver, roles)
+        process = Process(self.config(name, **kafka), name, driver, roles)
+        self.processes.append(process)
+        return process
+
+    def end(self) -> None:
+        """Kill what a failed test left behind."""
+        for process in self.processes:
+            if process.running:
+                process.kill()
 
 
 class Process:

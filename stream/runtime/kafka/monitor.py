@@ -7,11 +7,14 @@ that has stopped hearing is one of the faults to find.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
 from faust.types import TP
 
 from stream import metrics as m
@@ -20,6 +23,8 @@ from stream.metrics import Metrics
 from stream.runtime.kafka.names import Names
 from stream.runtime.kafka.ownership import Ownership, source_offsets
 from stream.runtime.kafka.watchdog import Progress, Vitals
+
+logger = logging.getLogger(__name__)
 
 LAG_S = 5.0
 """How often lag is measured: a third of Prometheus's usual scrape interval."""
@@ -62,6 +67,18 @@ class Broker:
         first = await self._reader.beginning_offsets(list(tps.values()))
         # Committed offsets may lie before what retention has left.
         return {source: max(committed.get(source, 0), first[tp]) for source, tp in tps.items()}
+
+
+@contextmanager
+def outage_survived(consequence: str) -> Iterator[None]:
+    """Let a question to the broker fail: it is asked again before long.
+
+    Whether an outage ends the process is decided where something must be written, and by the watchdog.
+    """
+    try:
+        yield
+    except (KafkaError, OSError) as error:
+        logger.warning("the broker does not answer, %s: %s", consequence, type(error).__name__)
 
 
 class Monitor:
@@ -126,11 +143,9 @@ class Monitor:
         """Measure the lag of every partition owned; for ever."""
         while True:
             done = self._ownership.done()
-            if done:
-                ends = await self._broker.ends(done)
+            with outage_survived("lag is not measured"):
+                ends = await self._broker.ends(done) if done else {}
                 self._note_lag({tp: max(0, end - done[tp]) for tp, end in ends.items()})
-            else:
-                self.lag = {}
             await asyncio.sleep(LAG_S)
 
     def _note_lag(self, lag: dict[TP, int]) -> None:
@@ -145,7 +160,9 @@ class Monitor:
         """Delete the keys of conversations that are gone for good; for ever."""
         while True:
             await asyncio.sleep(LET_GO_S)
-            committed = await self._broker.committed()
+            committed: dict[TP, int] = {}
+            with outage_survived("forgotten keys are kept"):
+                committed = await self._broker.committed()
             for number, processor in list(self._ownership.processors.items()):
                 if processor.running:
                     await processor.let_go(source_offsets(self._names, committed, number))

@@ -12,10 +12,10 @@ changelog, so a fresh start is the one way of repair that is always right.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import os
 import signal
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -47,7 +47,7 @@ from stream.runtime.kafka.exits import Exit, WorkerExit, describe
 from stream.runtime.kafka.health import Site, create_health_app
 from stream.runtime.kafka.inbox import Inbox
 from stream.runtime.kafka.membership import Heartbeats
-from stream.runtime.kafka.monitor import Broker, Monitor
+from stream.runtime.kafka.monitor import Broker, Monitor, outage_survived
 from stream.runtime.kafka.names import ALL_ROLES, Names, Role
 from stream.runtime.kafka.ownership import Ownership
 from stream.runtime.kafka.partition import Shared
@@ -63,6 +63,9 @@ logger = logging.getLogger(__name__)
 
 ACTIVATED = "packs.activated"
 """Folder in the data directory for packs that came by `qa.config`."""
+
+FAUST_STOP_S = 10.0
+"""Faust's part of a stop takes under a second; it commits once and closes its connections."""
 
 STOP_S = 30.0
 """An orderly stop takes a second or two; cut short at this it loses nothing either, and repeats a little."""
@@ -143,6 +146,10 @@ class Worker:
         if not self._ending.done():
             self._ending.set_exception(error)
 
+    async def ending(self) -> None:
+        """Return once the worker ends or is told to, whatever the reason."""
+        await asyncio.wait([self._ending])
+
     def _spawn(self, work: Awaitable[None], name: str) -> None:
         async def guarded() -> None:
             try:
@@ -156,6 +163,11 @@ class Worker:
 
     async def run(self) -> Exit:
         """Run until told to stop or until something fails; returns the exit code."""
+        code = await self._run()
+        self.stop()
+        return code
+
+    async def _run(self) -> Exit:
         try:
             async with self._running():
                 await self._ending
@@ -302,7 +314,8 @@ class Worker:
         while True:
             await asyncio.sleep(TICK_S)
             if self._ownership.assigned:
-                await self._clocks.tick(list(self._ownership.processors.values()))
+                with outage_survived("clocks wait"):
+                    await self._clocks.tick(list(self._ownership.processors.values()))
 
     async def _write_timers(self, publisher: Publisher, number: int, timers: Sequence[Timer]) -> None:
         self._heartbeats.check()
@@ -378,8 +391,11 @@ class Worker:
                 await processor.close()
             if self._delivery is not None:
                 await self._delivery.stop()
-        with contextlib.suppress(asyncio.CancelledError):
-            await app.stop()
+        try:
+            await asyncio.wait_for(app.stop(), FAUST_STOP_S)
+        except (TimeoutError, asyncio.CancelledError):
+            # Seen where the broker is gone: Faust waits for a thread of its consumer that has died.
+            logger.error("Faust did not stop in %.0f s; what is ours was finished before", FAUST_STOP_S)  # noqa: TRY400
 
     def _end_tasks(self) -> None:
         for task in self._tasks:
@@ -439,27 +455,38 @@ def check_topics(settings: Settings, receivers: Iterable[str]) -> None:
 def run_worker(settings: Settings, roles: Iterable[Role] = ALL_ROLES, *, driver: Driver = Driver.WALL) -> int:
     """Run one worker until SIGTERM or SIGINT, or until something fails; returns the exit code.
 
+    Ends the process itself where a stop takes too long, or threads of libraries stay behind.
+
     Raises:
         stream.packs.PackError: The packs cannot be used.
         alerts.config.AlertsConfigError: The alerts section cannot be used.
     """
-    return asyncio.run(_run(settings, roles, driver))
+    code = asyncio.run(_run(settings, roles, driver))
+    left = [one for one in threading.enumerate() if not one.daemon and one is not threading.main_thread()]
+    if left:
+        # The interpreter would wait for them for ever.
+        _end_at_once(code, f"{len(left)} threads of libraries did not end")
+    return int(code)
 
 
-async def _run(settings: Settings, roles: Iterable[Role], driver: Driver) -> int:
+async def _run(settings: Settings, roles: Iterable[Role], driver: Driver) -> Exit:
     worker = Worker(settings, roles, driver=driver)
     loop = asyncio.get_running_loop()
-
-    def stop() -> None:
-        worker.stop()
-        loop.call_later(STOP_S, _cut_short)
-
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop)
-    return int(await worker.run())
+        loop.add_signal_handler(number, worker.stop)
+    running = asyncio.create_task(worker.run(), name="worker")
+    await worker.ending()
+    # From here on the time is bounded, whatever hangs: this timer has a thread of its own.
+    late = f"the stop took more than {STOP_S:.0f} s"
+    timer = threading.Timer(STOP_S, _end_at_once, (Exit.OVERDUE, late))
+    timer.daemon = True
+    timer.start()
+    code = await running
+    timer.cancel()
+    return code
 
 
-def _cut_short() -> None:
-    logger.critical("the stop took more than %.0f s; exit code %d", STOP_S, Exit.OVERDUE)
+def _end_at_once(code: Exit, reason: str) -> None:
+    logger.critical("%s; exit code %d", reason, code)
     logging.shutdown()
-    os._exit(Exit.OVERDUE)
+    os._exit(code)
