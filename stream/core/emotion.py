@@ -129,6 +129,9 @@ CANCELS: Final = ("才怪", "不行", "不可", "都不行", "吗才怪")
 
 _LONGEST_BEFORE: Final = max(map(len, BEFORE))
 _LONGEST_AFTER: Final = max(map(len, AFTER))
+_LAST_BEFORE: Final = frozenset(piece[-1] for piece in BEFORE)
+_FIRST_AFTER: Final = frozenset(piece[0] for piece in AFTER)
+_PLAIN: Final = Reading()
 
 
 def read(text: str, start: int, end: int, *, negatable: bool = True) -> Reading:
@@ -138,6 +141,8 @@ def read(text: str, start: int, end: int, *, negatable: bool = True) -> Reading:
     [``MIN_DEGREE``, ``MAX_DEGREE``]. Two denials make none. With ``negatable`` false only the degree is
     read. Looks at ``SCOPE`` characters before and ``TAIL`` behind, never beyond the clause.
     """
+    if text[start - 1 : start] not in _LAST_BEFORE and text[end : end + 1] not in _FIRST_AFTER:
+        return _PLAIN  # no known piece on either side: four terms of five
     denials, degree = _read_before(text, start)
     tail = _clause_after(text, end)
     for length in range(min(_LONGEST_AFTER, len(tail)), 0, -1):

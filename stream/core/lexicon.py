@@ -80,7 +80,8 @@ class _Entry(NamedTuple):
 class _Spelling(NamedTuple):
     """A pattern of the automaton and the terms it stands for."""
 
-    edges: tuple[str, str]  # kind of character that must not stand before and after: "a", "0" or ""
+    # Kind of character that must not stand before and after: "a", "0" or ""; None where any may.
+    edges: tuple[str, str] | None
     entries: tuple[_Entry, ...]
 
 
@@ -109,8 +110,7 @@ class Lexicon:
                     by_spelling.setdefault(spelling, []).append(entry)
         self.lists: frozenset[str] = frozenset(lists)
         self._spellings = [
-            _Spelling((_kind(spelling[0]), _kind(spelling[-1])), tuple(entries))
-            for spelling, entries in by_spelling.items()
+            _Spelling(_edges(spelling), tuple(entries)) for spelling, entries in by_spelling.items()
         ]
         self._automaton = ahocorasick_rs.AhoCorasick(by_spelling) if by_spelling else None
         self._segment = segment
@@ -133,21 +133,22 @@ class Lexicon:
         counts: dict[int, int] = {}
         by_list: dict[str, list[Match]] = {}
         for index, start, end in found:
-            spelling = self._spellings[index]
-            if _cuts_a_word(text, start, end, spelling.edges):
+            edges, entries = self._spellings[index]
+            if edges is not None and _cuts_a_word(text, start, end, edges):
                 continue
-            for term, allowed, number in spelling.entries:
+            for term, allowed, number in entries:
                 count = counts.get(number, 0)
-                if count >= MAX_MATCHES_PER_TERM or any(
-                    start >= shift and text.startswith(phrase, start - shift) for phrase, shift in allowed
-                ):
+                if count >= MAX_MATCHES_PER_TERM or (allowed and _is_allowed(text, start, allowed)):
                     continue
                 if term.boundary is Boundary.WORD and not words.hold(start, end):
                     continue
                 counts[number] = count + 1
                 by_list.setdefault(term.terms, []).append(Match(term, start, end))
-        matches = [match for group in by_list.values() for match in _longest(group)]
-        matches.sort(key=lambda match: (match.start, match.end, match.term.terms))
+        matches = [
+            match for group in by_list.values() for match in (group if len(group) == 1 else _longest(group))
+        ]
+        if len(matches) > 1:
+            matches.sort(key=_place)
         return matches
 
 
@@ -186,8 +187,6 @@ class _Words:
 
 def _longest(matches: list[Match]) -> list[Match]:
     """Return those matches of one list that no longer one, nor an earlier one as long, overlaps."""
-    if len(matches) == 1:
-        return matches
     kept: list[Match] = []
     taken: set[int] = set()
     for match in sorted(matches, key=lambda match: (match.start - match.end, match.start)):
@@ -206,6 +205,20 @@ def _places(spelling: str, phrases: Iterable[str]) -> tuple[tuple[str, int], ...
         for shift in range(len(phrase) - len(spelling) + 1)
         if phrase.startswith(spelling, shift)
     )
+
+
+def _place(match: Match) -> tuple[int, int, str]:
+    return match.start, match.end, match.term.terms
+
+
+def _is_allowed(text: str, start: int, allowed: Iterable[tuple[str, int]]) -> bool:
+    """Whether the match at ``start`` stands inside a phrase of the allow-list."""
+    return any(start >= shift and text.startswith(phrase, start - shift) for phrase, shift in allowed)
+
+
+def _edges(spelling: str) -> tuple[str, str] | None:
+    edges = _kind(spelling[0]), _kind(spelling[-1])
+    return edges if any(edges) else None
 
 
 def _kind(char: str) -> str:
