@@ -35,7 +35,10 @@ def _leaves() -> list[list[str]]:
     found = []
     for name in COMMANDS:
         found.append([name])
-        command = main.get_command(click.Context(main), name)
+        try:
+            command = main.get_command(click.Context(main), name)
+        except ImportError:  # told by the test of its help, not by all of this file
+            continue
         if isinstance(command, click.Group):
             found += [[name, inner] for inner in command.commands]
     return found
@@ -55,20 +58,16 @@ def test_every_command_is_in_the_reference() -> None:
     assert missing == []
 
 
-def test_every_option_is_in_the_reference() -> None:
+@pytest.mark.parametrize("words", _leaves(), ids=" ".join)
+def test_every_option_is_in_the_reference(words: list[str]) -> None:
     text = (ROOT / "docs" / "cli.md").read_text(encoding="utf-8")
-    missing = []
-    for words in _leaves():
-        command: click.Command | None = main
-        for word in words:
-            assert isinstance(command, click.Group)
-            command = command.get_command(click.Context(command), word)
-        assert command is not None
-        missing += [
-            f"{' '.join(words)} {option.opts[0]}"
-            for option in command.params
-            if isinstance(option, click.Option) and not any(f"`{name}" in text for name in option.opts)
-        ]
+    command: click.Command | None = main
+    for word in words:
+        assert isinstance(command, click.Group)
+        command = command.get_command(click.Context(command), word)
+    assert command is not None
+    options = [option for option in command.params if isinstance(option, click.Option)]
+    missing = [option.opts[0] for option in options if not any(f"`{name}" in text for name in option.opts)]
     assert missing == []
 
 
