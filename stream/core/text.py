@@ -111,18 +111,25 @@ class Normaliser:
     """Folds texts so that one term is found in all its guises.
 
     ``simplified`` maps traditional characters to simplified ones (OpenCC's table, see
-    ``stream.models``); without it traditional text stays traditional.
+    ``stream.models``); without it traditional text stays traditional. ``faces`` maps characters that
+    are faces, and ``emoticons`` sequences in folded spelling, to words of one or two characters.
     """
 
-    __slots__ = ("_find_changed", "_find_uneven", "_fold_each", "_foldings")
+    __slots__ = ("_emoticons", "_find_changed", "_find_emoticon", "_find_uneven", "_fold_each", "_foldings")
 
-    def __init__(self, simplified: Mapping[str, str] | None = None) -> None:
-        self._foldings = _Foldings(simplified or {})
+    def __init__(
+        self,
+        simplified: Mapping[str, str] | None = None,
+        faces: Mapping[str, str] | None = None,
+        emoticons: Mapping[str, str] | None = None,
+    ) -> None:
+        self._foldings = _Foldings(simplified or {}, faces or {})
+        self._emoticons = {shown: f"[{word}]" for shown, word in (emoticons or {}).items()}
+        longest_first = sorted(self._emoticons, key=len, reverse=True)
+        self._find_emoticon = re.compile("|".join(map(re.escape, longest_first))) if longest_first else None
         usual = [chr(code) for first, last in _USUAL for code in range(first, last)]
         even = [c for c in usual if len(self._foldings[ord(c)]) == 1]
         steady = [c for c in even if self._foldings[ord(c)] == c]
-        # A plain dict: `str.translate` asks one twice as fast as a class derived from it.
-        self._even = {ord(c): self._foldings[ord(c)] for c in even}
         self._find_uneven = re.compile(_outside(even)).search
         changed = re.compile(_outside(steady))
         self._find_changed = changed.search
@@ -142,6 +149,8 @@ class Normaliser:
             text, origins = self._fold_each(self._folded, raw), None
         else:
             text, origins = self._fold_unevenly(raw)
+        if self._find_emoticon is not None and ("[" in text or "/:" in text):
+            text, origins = self._name_emoticons(self._find_emoticon, text, origins)
         if any(map(eq, text, text[1:])) and _RUN.search(text) is not None:
             text, origins = _cut_runs(text, origins)
         if origins is None or (len(text) == len(raw) and origins == list(range(len(raw)))):
@@ -160,7 +169,6 @@ class Normaliser:
         foldings = self._foldings
         folded = [foldings[ord(char)] for char in raw]
         return "".join(folded), [index for index, piece in enumerate(folded) for _ in piece]
-
 
     def _name_emoticons(
         self, find: re.Pattern[str], text: str, origins: list[int] | None
