@@ -21,6 +21,7 @@ from typing import Any
 import yaml
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient
+from kafka.errors import CoordinatorNotAvailableError
 
 from stream.runtime import topics
 from stream.runtime.kafka.changelog import Replay
@@ -199,7 +200,10 @@ class Installation:
 
     def committed(self, admin: KafkaAdminClient) -> dict[tuple[str, int], int]:
         group = f"{self.prefix}app"
-        found = admin.list_group_offsets({group: None})[group]
+        try:
+            found = admin.list_group_offsets({group: None})[group]
+        except CoordinatorNotAvailableError:  # a broker that has just started, and no group yet
+            return {}
         return {(tp.topic, tp.partition): value.offset for tp, value in found.items()}
 
     # Workers --------------------------------------------------------------------------------------------

@@ -32,6 +32,9 @@ LAG_S = 5.0
 LET_GO_S = 30.0
 """How often the keys of forgotten conversations are deleted; they weigh some 60 bytes each until then."""
 
+RETRY_S = 0.5
+"""Between questions to a broker that does not answer; the watchdog bounds how long."""
+
 BEAT_S = 0.5
 """How often the event loop shows the watchdog that it turns."""
 
@@ -61,7 +64,16 @@ class Broker:
         return {TP(tp.topic, tp.partition): value.offset for tp, value in found.items() if value.offset >= 0}
 
     async def start_offsets(self, number: int) -> dict[Source, int]:
-        """Return where reading of a partition number begins, by source."""
+        """Return where reading of a partition number begins, by source; asks until it is answered."""
+        found: dict[Source, int] = {}
+        while not found:
+            with outage_survived("recovery waits"):
+                found = await self._start_offsets(number)
+            if not found:
+                await asyncio.sleep(RETRY_S)
+        return found
+
+    async def _start_offsets(self, number: int) -> dict[Source, int]:
         committed = source_offsets(self._names, await self.committed(), number)
         tps = {source: TopicPartition(topic, number) for topic, source in self._names.sources().items()}
         first = await self._reader.beginning_offsets(list(tps.values()))
