@@ -93,6 +93,19 @@ def knowledge_of(settings: Settings, extra: Sequence[str] = (), data_dir: Path |
 
 
 @contextmanager
+def reading(source: str) -> Iterator[None]:
+    """End the command where a recording cannot be read: missing, forbidden, damaged, cut off."""
+    import zlib  # noqa: PLC0415
+
+    import zstandard  # noqa: PLC0415
+
+    try:
+        yield
+    except (OSError, EOFError, zlib.error, zstandard.ZstdError) as error:
+        fail(f"{source}: {error}")
+
+
+@contextmanager
 def progress(total: int | None, label: str) -> Iterator[Callable[[int], None]]:
     """Yield a function that moves a progress bar on, on standard error; silent where that is no terminal."""
     if not sys.stderr.isatty():

@@ -51,6 +51,8 @@ def command(
     Reads JSONL of the wire contract (.gz and .zst too, - for standard input). Refused lines go to
     OUT/dlq.jsonl with their reason, and the exit code is 1.
     """
+    import zlib  # noqa: PLC0415
+
     from zstandard import ZstdError  # noqa: PLC0415
 
     from stream.runtime import replay  # noqa: PLC0415
@@ -68,7 +70,7 @@ def command(
             events = replay.read([str(day)] if demo else sources, advance)
             done = replay.replay(knowledge, events, close=not no_close)
         replay.write(done, out, settings.tzinfo)
-    except (OSError, EOFError, ZstdError) as error:
+    except (OSError, EOFError, zlib.error, ZstdError) as error:
         fail(str(error))
     click.echo(
         f"{done.events} events, {len(done.findings)} findings, {len(done.alerts)} alerts, "

@@ -17,6 +17,7 @@ from stream.commands.common import (
     further_packs,
     plain,
     print_json,
+    reading,
     settings_of,
     working,
 )
@@ -189,7 +190,7 @@ def _events(source: str, conversation: str | None) -> list[Received]:
     """Return the events of one conversation, from an events file or from a dialogue."""
     from stream import wire  # noqa: PLC0415
 
-    try:
+    with reading(source):
         lines = wire.read_events(source)
         first = next(lines, None)
         if first is None:
@@ -197,8 +198,6 @@ def _events(source: str, conversation: str | None) -> list[Received]:
         if first[1].lstrip().startswith(b"{"):
             return _recorded(source, _chain(first, lines), conversation)
         return _dialogue(source, _chain(first, lines))
-    except (OSError, EOFError) as error:
-        fail(f"{source}: {error}")
 
 
 def _chain(first: tuple[int, bytes], rest: Iterator[tuple[int, bytes]]) -> Iterator[tuple[int, bytes]]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from stream.commands.common import FINDINGS, as_json, fail, print_json, progress, settings_of
+from stream.commands.common import FINDINGS, as_json, fail, print_json, progress, reading, settings_of
 
 if TYPE_CHECKING:
     from stream.runtime.send import Plan, Report, Target, Unusable
@@ -83,12 +83,11 @@ def _run(settings: Settings, source: str, plan: Plan, report: Report, url: str |
             await send(events, target, report, ahead=ahead, unusable=_teller(source), progress=advance)
 
     try:
-        with progress(None if source == "-" else _lines(source), "send") as advance:
+        total = None if source == "-" else _lines(source)
+        with reading(source), progress(total, "send") as advance:
             asyncio.run(run(advance))
     except SendError as error:
         fail(f"{error}\n{_summary(report)}")
-    except (OSError, EOFError) as error:
-        fail(f"{source}: {error}")
     except KeyboardInterrupt:
         click.echo(f"\n{_summary(report)}", err=True)
         raise

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -195,6 +196,34 @@ def test_explain_asks_which_of_several_conversations(run: Run, tmp_path: Path) -
     assert "--conversation" in result.stderr
     chosen = run("rules", "explain", "emotion.anger.explicit", str(path), "--conversation", "c-2", "--json")
     assert json.loads(chosen.stdout)["conversation_id"] == "c-2"
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("cut.gz", gzip.compress(b"customer: \xe4\xbd\xa0\xe5\xa5\xbd" * 99)[:-12]),
+        ("damaged.gz", gzip.compress(b"x")[:10] + b"\xff\xff\xff\xff"),
+        ("other.gz", b"no gzip at all"),
+        ("other.zst", b"no Zstandard at all"),
+    ],
+    ids=["cut", "damaged", "not gzip", "not Zstandard"],
+)
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("rules", "explain", "emotion.anger.explicit", "{}"),
+        ("send", "{}", "--to", "http", "--url", "http://127.0.0.1:1/"),
+        ("replay", "{}", "--out", "out"),
+    ],
+    ids=lambda words: words[0],
+)
+def test_damaged_recording_is_bad_input_and_no_crash(
+    run: Run, tmp_path: Path, name: str, content: bytes, command: tuple[str, ...]
+) -> None:
+    (tmp_path / name).write_bytes(content)
+    result = run(*(word.format(name) for word in command))
+    assert result.exit_code == 2
+    assert result.stderr.strip()
 
 
 def test_explain_tells_a_faulty_dialogue_line(run: Run) -> None:
