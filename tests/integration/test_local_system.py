@@ -18,7 +18,7 @@ from stream.core import clocks
 from stream.core import state as states
 from stream.runtime import local
 from stream.runtime.conversations import Conversations, Input, Knowledge
-from stream.runtime.http import Unavailable
+from stream.runtime.http import Overloaded, Unavailable
 from stream.runtime.local import LocalRuntime, Queue
 from stream.runtime.store import StoreInUseError
 from stream.testing import ManualClock, eventually
@@ -135,11 +135,9 @@ async def test_a_second_process_on_the_same_folder_is_refused(tmp_path: Path, pa
 
 @pytest.fixture
 async def door(tmp_path: Path, packs: Path) -> AsyncIterator[str]:
-    sections = {
-        "listen": {"max_body_bytes": 65_536},
-        "local": {"queue_events": 100, "max_request_events": 500},
-    }
-    async with running(config(tmp_path, packs=packs, **sections)) as (_, addresses):
+    small = {"queue_events": 100, "max_request_events": 500}
+    path = config(tmp_path, packs=packs, listen={"max_body_bytes": 65_536}, local=small)
+    async with running(path) as (_, addresses):
         yield addresses.events
 
 
@@ -277,7 +275,7 @@ async def test_after_the_end_nothing_is_taken_and_nobody_waits(tmp_path: Path) -
     await runtime.stop()
     with pytest.raises(Unavailable):
         await runtime.write(lambda store: store.tally())
-    with pytest.raises(local.Overloaded):
+    with pytest.raises(Overloaded):
         await runtime.accept([b"{}"])
 
 
