@@ -92,6 +92,10 @@ class Session:
         self._stack.callback(end, process)
         return process
 
+    def on_exit(self, call: Callable[..., object], *arguments: object) -> None:
+        """Call this when the session ends; the latest first."""
+        self._stack.callback(call, *arguments)
+
     def _log(self, module: str) -> int:
         log = (self.folder / f"{module}.log").open("ab")
         self._stack.callback(log.close)

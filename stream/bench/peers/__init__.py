@@ -1,0 +1,1 @@
+"""Programs of others' making that do the same job, each as ``python -m``; measured beside ours."""
