@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from click.testing import CliRunner, Result
 from kafka import KafkaConsumer, TopicPartition
 
 from stream.cli import main
+from stream.runtime.broker import LocalBroker, SaslUser
+from stream.testing import cache_home
 
 pytestmark = pytest.mark.kafka
 
@@ -146,3 +149,31 @@ def test_doctor_looks_at_brokers_and_topics(run: Run, shared: str) -> None:
     }
     assert (checks["kafka"]["verdict"], checks["topics"]["verdict"]) == ("ok", "ok")
     assert checks["java"]["verdict"] == "ok"
+
+
+@pytest.fixture
+def sasl(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A broker whose configured listener asks for a user."""
+    user = SaslUser("yanshao", "a-password")
+    broker = LocalBroker(cache_home(os.environ) / "kafka", tmp_path / "broker", sasl=user)
+    broker.start()
+    monkeypatch.setenv("YANSHAO_KAFKA__BOOTSTRAP", str(broker.status().sasl_bootstrap))
+    monkeypatch.setenv("YANSHAO_KAFKA__SECURITY_PROTOCOL", "SASL_PLAINTEXT")
+    monkeypatch.setenv("YANSHAO_KAFKA__SASL_MECHANISM", "PLAIN")
+    monkeypatch.setenv("YANSHAO_KAFKA__SASL_USERNAME", user.name)
+    monkeypatch.setenv("YANSHAO_KAFKA__SASL_PASSWORD", user.password)
+    yield
+    broker.kill()
+
+
+def test_sasl_settings_reach_every_client(
+    run: Run, sasl: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "day.jsonl").write_bytes(_message(1, "c-1"))
+    assert run("topics", "apply").exit_code == 0
+    assert run("send", "day.jsonl", "--to", "kafka", "--recorded").exit_code == 0
+    assert json.loads(run("dlq", "list", "--kafka", "--json").stdout) == []
+    monkeypatch.setenv("YANSHAO_KAFKA__SASL_PASSWORD", "another-password")
+    refused = run("topics", "check")
+    assert refused.exit_code == 2
+    assert "another-password" not in refused.output
