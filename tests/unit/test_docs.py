@@ -226,10 +226,7 @@ def test_the_layers_drawn_are_those_that_are_enforced():
     inner = [set(re.findall(r"\b[a-z]+\b", line)) for line in drawn.splitlines() if line.startswith("    ")]
     outer = [row for row in rows if row]
     for contract, shown in ((contracts[0], outer), (contracts[1], inner)):
-        layers = [
-            set(re.findall(r"stream(?:\.core)?\.([a-z]+)", layer))
-            for layer in contract["layers"]
-        ]
+        layers = [set(re.findall(r"stream(?:\.core)?\.([a-z]+)", layer)) for layer in contract["layers"]]
         assert shown == layers, contract["name"]
 
 
@@ -259,3 +256,17 @@ def test_every_module_that_the_package_docstring_names_is_there():
 def test_no_page_holds_invisible_characters():
     for page in PAGES:
         assert not re.search(r"[\u200b-\u200f\u2060\ufeff\u00a0]", text_of(page)), page.name
+
+
+def test_every_name_that_a_recipe_gives_is_in_the_file_it_names():
+    recipes = re.split(r"^## ", text_of(ROOT / "CONTRIBUTING.md"), flags=re.MULTILINE)[1:]
+    unknown = []
+    for recipe in recipes:
+        files = [ROOT / path for path in PATH.findall(recipe) if (ROOT / path).is_file()]
+        known = "\n".join(text_of(file) for file in files)
+        # `ClockKind`, `CLOCK_TITLES`, `clocks.answer`, `not_in`; single words may be anything.
+        names = [name for name in SPAN.findall(recipe) if re.fullmatch(r"[A-Za-z]\w*(\.[a-z]+)?", name)]
+        unknown += [
+            name for name in names if re.search(r"[A-Z_.]", name) and name.rpartition(".")[2] not in known
+        ]
+    assert unknown == []
