@@ -15,7 +15,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
+from stream import spelling
 from stream.core.annotate import CACHE_SIZE, Annotator
+from stream.core.evasion import Disguises
 from stream.core.lexicon import Boundary, Lexicon, Segmenter, Term
 from stream.core.scores import SCORERS, Resources, WordOdds
 from stream.core.text import Normaliser
@@ -49,7 +51,7 @@ def simplified_characters() -> Mapping[str, str]:
 @lru_cache(maxsize=1)
 def normaliser() -> Normaliser:
     """Return the normaliser every text and term goes through. 0.15 s."""
-    return Normaliser(simplified_characters())
+    return Normaliser(simplified_characters(), spelling.faces(), spelling.emoticons())
 
 
 def segmenter(data_dir: Path | None = None) -> Segmenter:
@@ -122,8 +124,13 @@ def build_annotator(
     hold up every message behind it for a second.
     """
     folding = normaliser()
+    disguises = Disguises(terms, folding.text, spelling.spellings()) if _any_evasion(terms) else None
     segment = segmenter(data_dir)
     if any(term.boundary is Boundary.WORD for term in terms):
         segment("")
     lexicon = Lexicon(terms, folding.text, segment)
-    return Annotator(lexicon, SCORERS[scorer](resources(data_dir)), folding, cache_size)
+    return Annotator(lexicon, SCORERS[scorer](resources(data_dir)), folding, cache_size, disguises)
+
+
+def _any_evasion(terms: tuple[Term, ...]) -> bool:
+    return any(term.evasions for term in terms)

@@ -14,6 +14,7 @@ from typing import Final
 
 from stream.core import emotion
 from stream.core.annotation import Annotation, Hit
+from stream.core.evasion import Disguises
 from stream.core.lexicon import Lexicon, Match
 from stream.core.privacy import find_personal
 from stream.core.scores import Scorer
@@ -31,18 +32,25 @@ _Key = tuple[str, bool]
 class Annotator:
     """Annotates texts; the same text gives the same annotation, always.
 
+    ``disguises`` puts plain terms for disguised ones before anything else looks at the text.
     ``cache_size`` bounds the annotations kept (least recently used go first), 0 keeps none. Not
     thread-safe; holds texts in memory and nowhere else.
     """
 
-    __slots__ = ("_cache", "_cache_size", "_lexicon", "_normalise", "_scorer")
+    __slots__ = ("_cache", "_cache_size", "_disguises", "_lexicon", "_normalise", "_scorer")
 
     def __init__(
-        self, lexicon: Lexicon, scorer: Scorer, normaliser: Normaliser, cache_size: int = CACHE_SIZE
+        self,
+        lexicon: Lexicon,
+        scorer: Scorer,
+        normaliser: Normaliser,
+        cache_size: int = CACHE_SIZE,
+        disguises: Disguises | None = None,
     ) -> None:
         self._lexicon = lexicon
         self._scorer = scorer
         self._normalise = normaliser.normalise
+        self._disguises = disguises
         self._cache_size = cache_size
         self._cache: OrderedDict[_Key, Annotation] = OrderedDict()
 
@@ -100,6 +108,8 @@ class Annotator:
         found = []
         for text, _ in keys:
             normalised, offsets = self._normalise(text)
+            if self._disguises is not None:
+                normalised, offsets = self._disguises.reveal(normalised, offsets, len(text))
             matches = self._lexicon.find(normalised)
             hits = tuple(_hit(normalised, offsets, match) for match in matches) if matches else ()
             found.append((text, normalised, offsets, hits, find_personal(text)))

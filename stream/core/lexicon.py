@@ -32,11 +32,26 @@ MAX_WINDOWS: Final = 64
 """How many such windows one text may cost (about 50 µs each); matches beyond it are not reported."""
 
 
+NEAR: Final = 12
+"""Characters on either side of a term in which context is looked for: a clause."""
+
+
 class Boundary(StrEnum):
     """What must stand at the edges of a match."""
 
     ANY = "any"
     WORD = "word"
+
+
+class Evasion(StrEnum):
+    """A way of spelling a term so that people read it and machines do not."""
+
+    SEPARATORS = "separators"  # 投-诉, 加.微.信, 投投诉诉
+    SHAPE = "shape"  # look-alikes: 投拆, v信, 一二三一五
+    SPLIT = "split"  # 扌殳讠斥
+    HOMOPHONE = "homophone"  # 投素, 威❤
+    PINYIN = "pinyin"  # tousu, 投su
+    INITIALS = "initials"  # ts, t诉
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +61,9 @@ class Term:
     ``terms`` is the qualified name of its list (``emotion.anger.anger``), ``text`` the spelling that is
     reported, ``variants`` other spellings of the same. A match inside an occurrence of one of the
     ``not_in`` phrases does not count. ``degree`` is how strong the term is by itself (1.0 plain).
-    ``negatable`` is false where a negation before it does not deny it.
+    ``negatable`` is false where a negation before it does not deny it. With ``near`` it counts only where
+    one of these phrases stands within ``NEAR`` characters of it, with ``not_near`` only where none does.
+    ``evasions`` are the tricks in which it is still recognised (`stream.core.evasion`).
     """
 
     terms: str
@@ -57,6 +74,9 @@ class Term:
     degree: float = 1.0
     negatable: bool = True
     pack: str = ""
+    near: tuple[str, ...] = ()
+    not_near: tuple[str, ...] = ()
+    evasions: frozenset[Evasion] = frozenset()
 
 
 class Match(NamedTuple):
@@ -67,6 +87,21 @@ class Match(NamedTuple):
     end: int
 
 
+class _Context(NamedTuple):
+    """Phrases near a term: one of the first must stand there, none of the second may."""
+
+    near: tuple[str, ...]
+    not_near: tuple[str, ...]
+
+    def holds(self, text: str, start: int, end: int) -> bool:
+        """Whether the surroundings of ``[start, end)`` are as asked for."""
+        first = max(0, start - NEAR)
+        before, after = text[first:start], text[end : end + NEAR]
+        if self.near and not any(phrase in before or phrase in after for phrase in self.near):
+            return False
+        return not any(phrase in before or phrase in after for phrase in self.not_near)
+
+
 class _Entry(NamedTuple):
     """A term as one of its spellings stands for it."""
 
@@ -75,6 +110,7 @@ class _Entry(NamedTuple):
         tuple[str, int], ...
     ]  # a phrase of the allow-list, and how far into it the spelling stands
     number: int  # of the term, for the cap on matches
+    context: _Context | None  # what must stand, and must not stand, beside it
 
 
 class _Spelling(NamedTuple):
@@ -104,9 +140,10 @@ class Lexicon:
                 raise ValueError(f"term list {term.terms} asks for word boundaries and there is no segmenter")
             lists.add(term.terms)
             phrases = [phrase for phrase in map(normalise, term.not_in) if phrase]
+            context = _context(term, normalise)
             for spelling in dict.fromkeys(map(normalise, (term.text, *term.variants))):
                 if spelling:
-                    entry = _Entry(term, _places(spelling, phrases), number)
+                    entry = _Entry(term, _places(spelling, phrases), number, context)
                     by_spelling.setdefault(spelling, []).append(entry)
         self.lists: frozenset[str] = frozenset(lists)
         self._spellings = [
@@ -136,11 +173,13 @@ class Lexicon:
             edges, entries = self._spellings[index]
             if edges is not None and _cuts_a_word(text, start, end, edges):
                 continue
-            for term, allowed, number in entries:
+            for term, allowed, number, context in entries:
                 count = counts.get(number, 0)
                 if count >= MAX_MATCHES_PER_TERM or (allowed and _is_allowed(text, start, allowed)):
                     continue
                 if term.boundary is Boundary.WORD and not words.hold(start, end):
+                    continue
+                if context is not None and not context.holds(text, start, end):
                     continue
                 counts[number] = count + 1
                 by_list.setdefault(term.terms, []).append(Match(term, start, end))
@@ -195,6 +234,12 @@ def _longest(matches: list[Match]) -> list[Match]:
             taken.update(range(match.start, match.end))
             kept.append(match)
     return kept
+
+
+def _context(term: Term, normalise: Callable[[str], str]) -> _Context | None:
+    if not term.near and not term.not_near:
+        return None
+    return _Context(tuple(map(normalise, term.near)), tuple(map(normalise, term.not_near)))
 
 
 def _places(spelling: str, phrases: Iterable[str]) -> tuple[tuple[str, int], ...]:

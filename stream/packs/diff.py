@@ -130,5 +130,8 @@ def _said(term: Term) -> set[str]:
     """Return all that a pack says of a term beside its spelling."""
     said = {f"variant {variant}" for variant in term.variants}
     said |= {f"not in {phrase}" for phrase in term.not_in}
+    said |= {f"near {phrase}" for phrase in term.near}
+    said |= {f"not near {phrase}" for phrase in term.not_near}
+    said |= {f"evasion {evasion}" for evasion in term.evasions}
     said |= {f"boundary {term.boundary}", f"degree {term.degree:g}"}
     return said if term.negatable else {*said, "not negatable"}

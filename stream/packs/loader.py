@@ -9,7 +9,7 @@ from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-from stream.core.lexicon import Boundary, Term
+from stream.core.lexicon import Boundary, Evasion, Term
 from stream.core.rules import reading
 from stream.core.rules.source import START, Fields, Items, Node, Problem, Report, Text, suggest
 from stream.packs.cases import read_cases
@@ -21,6 +21,12 @@ SHIPPED = "shipped"
 # No term that people type is longer; a longer one is a sentence and belongs in an expression.
 LONGEST_TERM = 64
 MOST_VARIANTS = 200
+# What a list of such a kind is recognised in where it says nothing else: tricks that no honest text plays.
+_EVADED = frozenset({"sensitive", "privacy"})
+_DEFAULT_EVASIONS = frozenset({Evasion.SEPARATORS, Evasion.SHAPE, Evasion.SPLIT})
+_EVASIONS = {"none": frozenset[Evasion](), "all": frozenset(Evasion) - {Evasion.INITIALS}}
+_TERM_KEYS = ("variants", "boundary", "not_in", "near", "not_near", "evasions", "degree", "negatable")
+
 # Two folders and a file is the deepest sensible tree; a loop of links ends here.
 DEEPEST_FOLDER = 4
 
@@ -174,17 +180,19 @@ def _lists(report: Report, node: Node | None, pack_id: str, stamp: str) -> tuple
 
 
 def _term(report: Report, node: Node, list_name: str, stamp: str) -> Term | None:
+    default = _DEFAULT_EVASIONS if list_name.split(".", 1)[0] in _EVADED else frozenset[Evasion]()
     if isinstance(node, Text):
         short = reading.text(report, node, "term", LONGEST_TERM)
-        return None if short is None else Term(list_name, short, pack=stamp)
-    entries = reading.fields(
-        report, node, "term", ("term",), ("variants", "boundary", "not_in", "degree", "negatable")
-    )
+        return None if short is None else Term(list_name, short, pack=stamp, evasions=default)
+    entries = reading.fields(report, node, "term", ("term",), _TERM_KEYS)
     if entries is None:
         return None
     text = reading.text(report, entries["term"], "term", LONGEST_TERM)
     variants = _spellings(report, entries.get("variants"), "variants")
     not_in = _spellings(report, entries.get("not_in"), "not_in")
+    near = _spellings(report, entries.get("near"), "near")
+    not_near = _spellings(report, entries.get("not_near"), "not_near")
+    evasions = _evasions(report, entries["evasions"]) if "evasions" in entries else default
     boundary: Boundary | None = Boundary.ANY
     if "boundary" in entries:
         boundary = reading.choice(report, entries["boundary"], "boundary", tuple(Boundary))
@@ -200,7 +208,23 @@ def _term(report: Report, node: Node, list_name: str, stamp: str) -> Term | None
         if not any(spelling in phrase for spelling in (text, *variants)):
             # Spellings are compared as written; folded ones may differ, so this only warns.
             report.warning(entries["not_in"], f"not_in: '{phrase}' does not contain '{text}' or a variant")
-    return Term(list_name, text, variants, boundary, not_in, degree, negatable, stamp)
+    if evasions and "evasions" in entries and len(text) == 1:
+        report.error(
+            entries["evasions"], "evasions: a term of one character is too short to be recognised in any"
+        )
+    return Term(
+        list_name, text, variants, boundary, not_in, degree, negatable, stamp, near, not_near, evasions
+    )
+
+
+def _evasions(report: Report, node: Node) -> frozenset[Evasion]:
+    """Return the tricks that a term is recognised in: a list of them, or ``all`` or ``none``."""
+    if isinstance(node, Text) and node.value in _EVASIONS:
+        return _EVASIONS[node.value]
+    written = node.items if isinstance(node, Items) else (node,)
+    known = tuple(Evasion) if isinstance(node, Items) else (*Evasion, *_EVASIONS)
+    chosen = [reading.choice(report, item, "evasions", known) for item in written]
+    return frozenset(Evasion(one) for one in chosen if one is not None)
 
 
 def _spellings(report: Report, node: Node | None, what: str) -> tuple[str, ...]:

@@ -1,0 +1,299 @@
+"""Spelling tricks: terms that were spelt to be read by people and not by machines.
+
+投-诉, 投素, tousu, 投su, 扌殳诉, 威❤ and ts are found and put back as the term they stand for, so that
+everything behind (allow-lists, negation, rules, expressions, scores) sees the plain word. There are two
+channels, each searched by one native automaton:
+
+- *shape*: the text without what was put between its characters, repeats once, pictures as the characters
+  they stand for. Holds the terms and what looks like them.
+- *sound*: the same, each character as its toneless syllable. Holds the terms that ask for homophones,
+  pinyin or initials. Typed syllables get the codes of the characters, so 投su and 头诉 are one pattern.
+
+What they find is a suspicion. It is compared piece by piece with the term, which names the tricks that
+were used; refused is what the term does not allow, and what an everyday word explains (投宿, 差 评价).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from operator import eq
+from typing import Final, NamedTuple
+
+import ahocorasick_rs
+
+from stream.core.evasion_tables import (
+    IDEOGRAPHS,
+    MAX_TERM,
+    NUMERALS,
+    Skeleton,
+    Spellings,
+    Tables,
+    Written,
+    is_suspicious,
+)
+from stream.core.lexicon import Evasion, Term
+from stream.core.text import Offsets, stretched
+
+MAX_EXAMINED: Final = 4_096
+"""Characters of a text that are examined: four times what anyone types. Behind it plain terms are found."""
+
+MAX_SUSPICIONS: Final = 512
+"""Suspicions of one text that are judged, a few microseconds each; a hostile text could raise thousands."""
+
+LONGEST_WORD: Final = 4
+"""Everyday words are looked up in windows of so many characters at most."""
+
+_LOOSE: Final = frozenset(" \n\t、/~.")
+"""What people put between clauses too, for want of a comma."""
+
+_NONE: Final[frozenset[Evasion]] = frozenset()
+
+
+class Found(NamedTuple):
+    """A disguised term in a folded text: where, its plain spelling, and the tricks that were used."""
+
+    start: int
+    end: int
+    plain: str
+    tricks: frozenset[Evasion]
+
+
+class _Channel:
+    """One automaton and what its patterns stand for."""
+
+    __slots__ = ("_automaton", "_patterns")
+
+    def __init__(self, patterns: dict[str, dict[str, Written]]) -> None:
+        self._patterns = [tuple(of.values()) for of in patterns.values()]
+        self._automaton = ahocorasick_rs.AhoCorasick(patterns) if patterns else None
+
+    def __bool__(self) -> bool:
+        return self._automaton is not None
+
+    def search(self, text: str) -> list[tuple[int, Written]]:
+        """Return where something may be written: its first piece, and what."""
+        if self._automaton is None:
+            return []
+        found = self._automaton.find_matches_as_indexes(text, overlapping=True)
+        if not found:
+            return []
+        patterns = self._patterns
+        return [(start, written) for index, start, _ in found[:MAX_SUSPICIONS] for written in patterns[index]]
+
+
+class Disguises:
+    """Finds disguised terms in folded texts and puts the plain ones back.
+
+    ``normalise`` folds spellings as the texts are folded. Left out are terms without evasions and
+    spellings of one character, with other characters than ideographs, letters and digits, or doubled ones.
+    """
+
+    __slots__ = ("_shape", "_sound", "_tables")
+
+    def __init__(self, terms: Iterable[Term], normalise: Callable[[str], str], spellings: Spellings) -> None:
+        self._tables = Tables(spellings)
+        shapes: dict[str, dict[str, Written]] = {}
+        sounds: dict[str, dict[str, Written]] = {}
+        for plain, allowed in _spellings(terms, normalise).items():
+            for text, written in self._tables.shapes_of(plain, allowed):
+                shapes.setdefault(text, {}).setdefault(plain, written)
+            for text, written in self._tables.sounds_of(plain, allowed):
+                sounds.setdefault(text, {}).setdefault(plain, written)
+        self._shape = _Channel(shapes)
+        self._sound = _Channel(sounds)
+
+    def __bool__(self) -> bool:
+        """Whether there is anything to find."""
+        return bool(self._shape)
+
+    def reveal(self, text: str, offsets: Offsets | None, length: int) -> tuple[str, Offsets | None]:
+        """Return the folded text with plain terms for disguised ones, and the map back to the original.
+
+        ``offsets`` and the result are maps as `Normaliser.normalise` makes them, ``length`` is that of the
+        original text. The text never grows. Linear; raises nothing.
+        """
+        found = self.find(text)
+        return _put_back(text, offsets, length, found) if found else (text, offsets)
+
+    def find(self, text: str) -> list[Found]:
+        """Return the disguised terms of a folded text, from left to right, none overlapping another."""
+        if len(text) > MAX_EXAMINED:
+            text = text[:MAX_EXAMINED]
+        skeleton = self._tables.skeleton(text) if is_suspicious(text) else Skeleton.of(text)
+        suspicions = self._shape.search(skeleton.text)
+        if self._sound:
+            suspicions += self._sound.search(self._tables.heard(skeleton.text))
+        if not suspicions:
+            return []
+        found: dict[tuple[int, int], Found] = {}
+        for first, written in suspicions[:MAX_SUSPICIONS]:
+            one = self._judge(text, skeleton, first, written)
+            if one is not None:
+                known = found.get((one.start, one.end))
+                if known is None or len(one.tricks) < len(known.tricks):
+                    found[one.start, one.end] = one
+        return _leftmost(found.values()) if any(one.tricks for one in found.values()) else []
+
+    def _judge(self, text: str, skeleton: Skeleton, first: int, written: Written) -> Found | None:
+        """Return what is written there, without tricks where plain; ``None`` if it is not the term."""
+        last = first + written.pieces - 1
+        start, end = skeleton.starts[first], skeleton.ends[last]
+        if text[start:end] == written.plain:
+            return Found(start, end, written.plain, _NONE)
+        case = _Case(text, start, end)
+        piece = first
+        for unit, size in zip(written.units, written.sizes, strict=True):
+            if not self._compare(case, skeleton, piece, unit, size):
+                return None
+            piece += size
+        if not case.tricks <= written.allowed or self._explained(case, len(written.units)):
+            return None
+        return Found(start, end, written.plain, frozenset(case.tricks))
+
+    def _compare(self, case: _Case, skeleton: Skeleton, piece: int, unit: str, size: int) -> bool:
+        """Note by which trick some pieces of the text stand for a unit of the term; false if they do not."""
+        a, b = skeleton.starts[piece], skeleton.ends[piece + size - 1]
+        if piece and case.start < a != skeleton.ends[piece - 1]:
+            case.gaps.append(case.text[skeleton.ends[piece - 1] : a])
+            case.tricks.add(Evasion.SEPARATORS)
+        shown = case.text[a:b]
+        if shown == unit:
+            return True
+        if size > 1:
+            case.tricks.add(Evasion.SPLIT)
+            return True
+        seen = skeleton.text[piece]
+        if seen == unit:
+            doubled = shown[0] == unit
+            case.tricks.add(Evasion.SEPARATORS if doubled else Evasion.SHAPE)
+            if doubled:
+                case.doubled.append(a)
+            return True
+        trick = self._tables.trick(seen, shown, unit)
+        if trick is None:
+            return False
+        case.tricks.add(trick)
+        if len(shown) == 1 and shown in IDEOGRAPHS and (seen not in NUMERALS or unit not in NUMERALS):
+            case.altered.append(a)
+        elif trick is Evasion.HOMOPHONE and shown.isdigit():
+            case.digits += 1
+        return True
+
+    def _explained(self, case: _Case, units: int) -> bool:
+        """Whether the text there can be read as something ordinary."""
+        text, start, end, tricks = case.text, case.start, case.end, case.tricks
+        if _continues(text, start, end) or case.digits > (units > 2):
+            return True
+        if _is_latin(text[start]) and _is_latin(text[end - 1]):
+            letters = "".join(char for char in text[start:end] if char.isalpha())
+            if letters.isascii() and letters in self._tables.latin:
+                return True
+        loose = any(not _LOOSE.isdisjoint(gap) for gap in case.gaps)
+        if loose and Evasion.INITIALS in tricks:
+            return True
+        if Evasion.PINYIN not in tricks and text[start:end].isascii() and any(map(str.isspace, case.gaps)):
+            return True  # letters with blanks between them are words of their own
+        spaced = units > 2 and len(case.gaps) == units - 1
+        words = self._tables.words
+        if any(_in_word(text, place, words) for place in case.altered):
+            return True
+        if any(text[place : place + 2] in words for place in case.doubled):
+            return True
+        if case.altered or case.doubled or (loose and not spaced):
+            return _crosses(text, start, words) or _crosses(text, end, words)
+        return False
+
+
+class _Case:
+    """What is noted while a suspicion is judged."""
+
+    __slots__ = ("altered", "digits", "doubled", "end", "gaps", "start", "text", "tricks")
+
+    def __init__(self, text: str, start: int, end: int) -> None:
+        self.text = text
+        self.start = start
+        self.end = end
+        self.tricks: set[Evasion] = set()
+        self.gaps: list[str] = []
+        self.altered: list[int] = []  # ideographs that stand for others
+        self.doubled: list[int] = []  # where an ideograph is repeated
+        self.digits = 0  # digits that stand for ideographs
+
+
+def _spellings(terms: Iterable[Term], normalise: Callable[[str], str]) -> dict[str, frozenset[Evasion]]:
+    """Return the folded spellings that can be disguised, each with all that any of its terms allows."""
+    found: dict[str, frozenset[Evasion]] = {}
+    for term in terms:
+        if not term.evasions:
+            continue
+        for spelling in dict.fromkeys(map(normalise, (term.text, *term.variants))):
+            usable = 1 < len(spelling) <= MAX_TERM and not any(map(eq, spelling, spelling[1:]))
+            if usable and all(_is_latin(char) or char.isdigit() or char in IDEOGRAPHS for char in spelling):
+                found[spelling] = found.get(spelling, _NONE) | term.evasions
+    return found
+
+
+def _is_latin(char: str) -> bool:
+    return "a" <= char <= "z"
+
+
+def _continues(text: str, start: int, end: int) -> bool:
+    """Whether a run of letters or digits goes on beyond an edge of the match."""
+    return (start > 0 and _same_run(text[start - 1], text[start])) or (
+        end < len(text) and _same_run(text[end - 1], text[end])
+    )
+
+
+def _same_run(one: str, other: str) -> bool:
+    return (_is_latin(one) and _is_latin(other)) or (one.isdigit() and other.isdigit())
+
+
+def _in_word(text: str, place: int, words: frozenset[str]) -> bool:
+    """Whether the character at ``place`` is part of an everyday word."""
+    return any(
+        text[first : first + length] in words
+        for length in range(2, LONGEST_WORD + 1)
+        for first in range(max(0, place - length + 1), place + 1)
+    )
+
+
+def _crosses(text: str, edge: int, words: frozenset[str]) -> bool:
+    """Whether an everyday word stands across ``edge``."""
+    return any(
+        text[first : first + length] in words
+        for length in range(2, LONGEST_WORD + 1)
+        for first in range(max(0, edge - length + 1), edge)
+    )
+
+
+def _leftmost(found: Iterable[Found]) -> list[Found]:
+    """Return the disguised ones that no earlier or longer one overlaps; plain ones hold their place."""
+    kept: list[Found] = []
+    done = 0
+    for one in sorted(found, key=lambda one: (one.start, -one.end)):
+        if one.start >= done:
+            done = one.end
+            if one.tricks:
+                kept.append(one)
+    return kept
+
+
+def _put_back(
+    text: str, offsets: Offsets | None, length: int, found: Sequence[Found]
+) -> tuple[str, Offsets | None]:
+    """Put the plain terms in place of what was found; their first and last characters keep its ends."""
+    pieces: list[str] = []
+    places: list[int] = []
+    done = 0
+    for one in found:
+        pieces += (text[done : one.start], one.plain)
+        places.extend(range(done, one.start))
+        places.extend(stretched(one.start, one.end, len(one.plain)))
+        done = one.end
+    pieces.append(text[done:])
+    places.extend(range(done, len(text)))
+    if offsets is not None:
+        places = [offsets[place] for place in places]
+    elif places == list(range(len(text))):
+        return "".join(pieces), None
+    return "".join(pieces), (*places, length)
