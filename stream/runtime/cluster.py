@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from kafka.admin import KafkaAdminClient
-from kafka.errors import KafkaError
+from kafka.errors import KafkaError, KafkaTimeoutError
 
 from stream.runtime import topics
 from stream.runtime.kafka.client import admin_options
@@ -43,6 +43,12 @@ def admin(kafka: Kafka) -> Iterator[KafkaAdminClient]:
             KafkaAdminClient(**options(kafka), bootstrap_timeout_ms=int(BOOTSTRAP_SECONDS * 1000)) as client,
         ):
             yield client
+    except KafkaTimeoutError as error:
+        # The client tells a refused login, too, only by going on trying.
+        raise UnreachableError(
+            f"something listens at {where}, but does not answer as Kafka under these settings: "
+            "look at kafka.security_protocol, the login and the certificates"
+        ) from error
     except (OSError, KafkaError) as error:
         raise UnreachableError(f"Kafka at {where}: {type(error).__name__}") from error
 

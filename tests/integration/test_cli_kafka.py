@@ -176,4 +176,5 @@ def test_sasl_settings_reach_every_client(
     monkeypatch.setenv("YANSHAO_KAFKA__SASL_PASSWORD", "another-password")
     refused = run("topics", "check")
     assert refused.exit_code == 2
+    assert "look at kafka.security_protocol, the login" in refused.stderr
     assert "another-password" not in refused.output
