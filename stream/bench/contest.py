@@ -23,6 +23,7 @@ from kafka.admin import KafkaAdminClient
 from stream.bench.figures import Figure, Row, at_least
 from stream.bench.installation import (
     COMMIT_MS,
+    PARTITIONS,
     Installation,
     WorkerFailedError,
     committed,
@@ -33,7 +34,7 @@ from stream.bench.statistics import Rounds
 from stream.bench.workload import Pace, Traffic, traffic
 from stream.runtime.clock import WallClock
 
-WORKER = Figure("kafka.messages", "messages/s", "one worker, the whole job, deliveries and state confirmed")
+WORKER = Figure("kafka.records", "records/s", "one worker, the whole job, deliveries and state confirmed")
 FAUST = Figure("kafka.vs_empty_faust", "x", "one worker / an empty Faust agent", at_least(1))
 QUIX = Figure(
     "kafka.vs_quixstreams", "x", "one worker / quixstreams with the same core, state, outputs", at_least(1.1)
@@ -96,6 +97,10 @@ class Contest:
         self.installation = Installation(session, f"r{number}.")
         self.installation.make_topics()
         self.topic = self.installation.names.messages
+        with self._admin() as admin:
+            admin.create_topics(
+                {f"{self.installation.prefix}plain_way-alerts": {"num_partitions": PARTITIONS}}
+            )
         self.total = sum(fill(session.bootstrap, self.topic, zip(records.keys, records.records, strict=True)))
 
     def ours(self, profile: Path | None = None) -> float:
@@ -130,17 +135,12 @@ class Contest:
             log.close()
 
     def _timed(self, group: str, check: Callable[[], None], warm: float) -> float:
-        admin = KafkaAdminClient(bootstrap_servers=self.session.bootstrap)
-        try:
-            course = watch(
-                lambda: committed(admin, group, self.topic),
-                check,
-                self.total,
-                time.monotonic,
-            )
-        finally:
-            admin.close()
+        with self._admin() as admin:
+            course = watch(lambda: committed(admin, group, self.topic), check, self.total, time.monotonic)
         return rate(course, int(self.total * warm))
+
+    def _admin(self) -> KafkaAdminClient:
+        return KafkaAdminClient(bootstrap_servers=self.session.bootstrap)
 
 
 def measure(session: Session) -> list[Row]:

@@ -142,9 +142,7 @@ def profile(knowledge: Knowledge, inputs: Sequence[Input]) -> str:
 
 def snownlp_rate(session: Session, texts: Sequence[str]) -> float:
     """Return how many texts a second SnowNLP's own ``sentiments`` does, in a process of its own."""
-    process = session.python("stream.bench.peers.snownlp")
-    answer, _ = process.communicate("\n".join(texts))
-    return float(answer)
+    return float(session.run("stream.bench.peers.snownlp", text="\n".join(texts)))
 
 
 def _annotate(annotator: Annotator, texts: Sequence[tuple[str, bool]]) -> float:

@@ -79,27 +79,26 @@ class Session:
             return f"no Kafka on this machine: {error}"
         return None
 
-    def python(self, module: str, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-        """Start a module of ours as a process of its own; it is ended with the session."""
-        process = subprocess.Popen(  # noqa: S603 - our own interpreter and modules
+    def run(self, module: str, *arguments: str, text: str = "") -> str:
+        """Run a module of ours as a process of its own, fed with ``text``; return what it printed.
+
+        Raises:
+            subprocess.CalledProcessError: It failed; its last words are in ``stderr``.
+        """
+        done = subprocess.run(  # noqa: S603 - our own interpreter and modules
             [sys.executable, "-m", module, *arguments],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._log(module),
-            text=True,
-            env=os.environ | environment,
+            input=text,
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
         )
-        self._stack.callback(end, process)
-        return process
+        if done.returncode:
+            raise subprocess.CalledProcessError(done.returncode, module, stderr=done.stderr[-2000:])
+        return done.stdout
 
     def on_exit(self, call: Callable[..., object], *arguments: object) -> None:
         """Call this when the session ends; the latest first."""
         self._stack.callback(call, *arguments)
-
-    def _log(self, module: str) -> int:
-        log = (self.folder / f"{module}.log").open("ab")
-        self._stack.callback(log.close)
-        return log.fileno()
 
 
 def end(process: subprocess.Popen[str], patience_s: float = 20.0) -> None:
@@ -111,6 +110,3 @@ def end(process: subprocess.Popen[str], patience_s: float = 20.0) -> None:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-    for pipe in (process.stdin, process.stdout):
-        if pipe is not None:
-            pipe.close()
