@@ -15,6 +15,7 @@ import asyncio
 import logging
 import sqlite3
 import time
+import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,15 +29,15 @@ import msgspec
 from alerts import policy
 from alerts.config import AlertsConfig
 from alerts.dispatcher import Dispatcher
-from alerts.model import Alert, Notification, Outcome
+from alerts.model import Alert, Notification
 from stream import wire
 from stream.core.events import Received
-from stream.core.outputs import Contact, Finding, Score, Summary
 from stream.runtime.clock import Clock, WallClock
-from stream.runtime.conversations import Applied, Conversations, Input, Knowledge, Record
+from stream.runtime.conversations import Applied, Conversations, Input, Knowledge
 from stream.runtime.http import Overloaded, Unavailable
-from stream.runtime.store import FILE_NAME, RecordRow, Store, connect, lock
-from stream.wire import InvalidMessage
+from stream.runtime.rows import row_of
+from stream.runtime.store import FILE_NAME, Store, connect, lock
+from stream.wire import InvalidMessage, Reason
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +46,11 @@ logger = logging.getLogger(__name__)
 TRANSACTION_EVENTS = 2_000
 # How often the clocks are looked at when no event comes; lateness stays well under a second.
 TICK_SECONDS = 0.2
+# A clock that breaks the engine would break every transaction; after so long all are tried again.
+CLOCKS_REST_MS = 60_000
+
+# Faults of the disk and the file, not of what was to be written.
+_MEDIUM = (sqlite3.Error, OSError)
 
 
 @dataclass(slots=True)
@@ -124,6 +130,7 @@ class LocalRuntime:
         self._wakeup = asyncio.Event()
         self._idle = asyncio.Event()
         self._stopping = False
+        self._clocks_rest_until = 0
         self._writer: asyncio.Task[None] | None = None
         self._store: Store | None = None
         self._lock: BinaryIO | None = None
@@ -238,25 +245,18 @@ class LocalRuntime:
     # The writer ---------------------------------------------------------------------------------------
 
     async def _write_loop(self) -> None:
-        loop = asyncio.get_running_loop()
         while True:
             self._wakeup.clear()
             jobs = self._take_jobs()
             due = self.conversations.next_due()
             if not jobs and self._stopping:
                 return  # what comes due from here on is told at the next start
-            if not jobs and (due is None or due >= self._clock.now_ms()):
+            if not jobs and (due is None or due >= self._heard_until()):
                 self._idle.set()
                 await self._sleep()
                 continue
             self._idle.clear()
-            until = self._heard_until()
-            try:
-                done = await loop.run_in_executor(self._thread, self._transact, jobs, until)
-            except Exception as error:  # noqa: BLE001 - any fault of the medium; nothing was committed
-                await self._give_up(jobs, error)
-                continue
-            self._answer(jobs, done)
+            await self._commit(jobs)
 
     async def _sleep(self) -> None:
         try:
@@ -276,6 +276,8 @@ class LocalRuntime:
     def _heard_until(self) -> int:
         """Return up to when clocks may come due: an answer that waits for its transaction stops them."""
         now = self._clock.now_ms()
+        if now < self._clocks_rest_until:
+            return 0
         stamped = (job.received_at for job in self._jobs if isinstance(job, _Events) and job.received_at)
         return min(now, next(stamped, now))  # they wait in the order of their receipt
 
@@ -291,20 +293,72 @@ class LocalRuntime:
             except Exception as error:  # noqa: BLE001 - what watches must not stop what works
                 logger.error("transaction not counted: %s", type(error).__name__)  # noqa: TRY400
 
-    async def _give_up(self, jobs: Sequence[_Events | _Write], error: Exception) -> None:
-        # The type and no more: a text of SQLite may quote what was to be written.
-        logger.error("transaction failed, nothing of it was kept: %s", type(error).__name__)
-        while True:
-            try:
-                await asyncio.get_running_loop().run_in_executor(self._thread, self._read_back)
-                break
-            except sqlite3.Error as again:
-                logger.error("the store cannot be read: %s", type(again).__name__)  # noqa: TRY400
-                await asyncio.sleep(1)
-        for job in jobs:
+    async def _commit(self, jobs: Sequence[_Events | _Write]) -> None:
+        """Do the jobs in one transaction and answer them."""
+        try:
+            done = await self._attempt(jobs, self._heard_until())
+        except _MEDIUM as error:
+            # The type and no more: a text of SQLite may quote what was to be written.
+            logger.error("transaction failed, nothing of it was kept: %s", type(error).__name__)  # noqa: TRY400
+            for job in jobs:
+                _refuse(job, Unavailable())
+            await asyncio.sleep(TICK_SECONDS)
+        except Exception as error:  # noqa: BLE001 - a fault of ours in one event must not hold up the others
+            logger.error("the engine broke, each event is tried by itself: %s", _place(error))  # noqa: TRY400
+            if not jobs:
+                self._clocks_rest_until = self._clock.now_ms() + CLOCKS_REST_MS
+            for job in jobs:
+                await self._commit_alone(job)
+        else:
+            self._answer(jobs, done)
+
+    async def _commit_alone(self, job: _Events | _Write) -> None:
+        """Do one job without the clocks, event by event; an event that breaks the engine is refused."""
+        try:
+            if isinstance(job, _Write):
+                self._answer([job], await self._attempt([job], 0))
+                return
+            outcomes = [await self._apply_alone(raw, job) for raw in job.raws]
+        except _MEDIUM:
+            _refuse(job, Unavailable())
+        except Exception as error:  # noqa: BLE001 - a piece of work on the store is its caller's own
+            _refuse(job, error)
+        else:
             if not job.answer.done():
-                job.answer.set_exception(Unavailable())
-        await asyncio.sleep(TICK_SECONDS)
+                job.answer.set_result(outcomes)
+
+    async def _apply_alone(self, raw: bytes, job: _Events) -> InvalidMessage | None:
+        answer: asyncio.Future[list[InvalidMessage | None]] = asyncio.get_running_loop().create_future()
+        one = _Events([raw], job.received_at, job.keep_refused, answer)
+        try:
+            self._answer([one], await self._attempt([one], 0))
+        except _MEDIUM:
+            raise
+        except Exception as error:  # noqa: BLE001 - kept with its reason, as on Kafka
+            logger.error("event refused, the engine broke: %s", _place(error))  # noqa: TRY400
+            problem = InvalidMessage(Reason.INTERNAL, type(error).__name__)
+            row = (problem.reason, problem.detail, self._clock.now_ms(), raw)
+            bury = _Write(lambda store: store.add_refused([row]), asyncio.get_running_loop().create_future())
+            done = await self._attempt([bury], 0)
+            done.refused.append((problem.reason, True))
+            self._answer([bury], done)
+            return problem
+        return answer.result()[0]
+
+    async def _attempt(self, jobs: Sequence[_Events | _Write], until: int) -> Done:
+        """Do jobs in one transaction; where it fails, nothing of it stays in memory either."""
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(self._thread, self._transact, jobs, until)
+        except Exception:
+            while True:
+                try:
+                    await loop.run_in_executor(self._thread, self._read_back)
+                    break
+                except sqlite3.Error as again:
+                    logger.error("the store cannot be read: %s", type(again).__name__)  # noqa: TRY400
+                    await asyncio.sleep(1)
+            raise
 
     def _transact(self, jobs: Sequence[_Events | _Write], until: int) -> Done:
         """Do everything in one transaction, clocks that are due before ``until`` last.
@@ -378,46 +432,12 @@ class LocalRuntime:
         store.put_notifications(done.notifications)
 
 
-class LocalLedger:
-    """The dispatcher's ledger in the runtime's own store (``alerts.ledger.LedgerStore``)."""
-
-    def __init__(self, runtime: LocalRuntime) -> None:
-        self._runtime = runtime
-
-    async def put(self, entries: Sequence[Notification]) -> None:
-        """Write entries; durable when it returns."""
-        await self._runtime.write(lambda store: store.put_notifications(entries))
-
-    async def load_open(self) -> list[Notification]:
-        """Return every pending entry."""
-        found: list[Notification] = await self._runtime.write(lambda store: store.open_notifications())
-        return found
-
-    async def seen(self, notification_ids: Sequence[str]) -> dict[str, Outcome]:
-        """Return the outcome of each known id."""
-        found: dict[str, Outcome] = await self._runtime.write(lambda store: store.seen(notification_ids))
-        return found
-
-    async def told(self, alert_id: str, receiver: str) -> bool:
-        """Return whether this receiver was told that this alert fires."""
-        found: bool = await self._runtime.write(lambda store: store.told(alert_id, receiver))
-        return found
+def _refuse(job: _Events | _Write, error: Exception) -> None:
+    if not job.answer.done():
+        job.answer.set_exception(error)
 
 
-def row_of(record: Record, zone: tzinfo) -> RecordRow:
-    """Return an output record as a row of the store."""
-    if isinstance(record, Alert):
-        body = wire.encode_alert(record, zone)
-        return RecordRow("alert", record.alert_id, record.conversation_id, record.at, body)
-    body = wire.encode(record, zone)
-    if isinstance(record, Finding):
-        return RecordRow("finding", record.finding_id, record.conversation_id, record.at, body)
-    if isinstance(record, Score):
-        return RecordRow("score", record.message_id, record.conversation_id, 0, body)
-    if isinstance(record, Summary):
-        return RecordRow(
-            "conversation", record.conversation_id, record.conversation_id, record.closed_at, body
-        )
-    if isinstance(record, Contact):
-        return RecordRow("contact", record.customer_id, record.conversation_id, record.opened_at, body)
-    raise TypeError(type(record).__name__)
+def _place(error: Exception) -> str:
+    """Return what broke and where; the text of an exception may quote a message."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"{type(error).__name__} at {Path(frame.filename).name}:{frame.lineno}"

@@ -31,7 +31,8 @@ from stream.runtime.conversations import Knowledge
 from stream.runtime.counting import Counting
 from stream.runtime.http import events_handler
 from stream.runtime.knowledge import directories_of, limits_of
-from stream.runtime.local import Done, LocalLedger, LocalRuntime, Queue
+from stream.runtime.local import Done, LocalRuntime, Queue
+from stream.runtime.local_ledger import LocalLedger
 from stream.settings import Settings
 
 logger = logging.getLogger(__name__)

@@ -17,7 +17,8 @@ from stream.core.book import EMPTY_BOOK
 from stream.models import build_annotator
 from stream.runtime.clock import StreamClock
 from stream.runtime.conversations import Knowledge
-from stream.runtime.local import LocalLedger, LocalRuntime
+from stream.runtime.local import LocalRuntime
+from stream.runtime.local_ledger import LocalLedger
 
 
 class TestLocalLedger(LedgerContract):

@@ -14,8 +14,9 @@ import pytest
 
 from alerts import config as alerts_config
 from stream import wire
-from stream.core import clocks
+from stream.core import clocks, evidence, messages
 from stream.core import state as states
+from stream.core.annotation import Annotation
 from stream.runtime import local
 from stream.runtime.conversations import Conversations, Input, Knowledge
 from stream.runtime.http import Overloaded, Unavailable
@@ -311,6 +312,58 @@ async def test_an_answer_that_waits_for_its_transaction_stops_the_clock(
     await runtime.stop()
     rules = [(one["rule_id"], one["severity"]) for one in map(json.loads, found)]
     assert rules == [("ola.day.first", "low")]  # the warning of 20 s; no breach at 60 s
+
+
+async def test_an_event_that_breaks_the_engine_is_refused_and_its_neighbours_are_not(
+    tmp_path: Path, packs: Path, session: aiohttp.ClientSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault of ours that one text brings out; nothing else is lost, and its text reaches no log."""
+    whole = evidence.last_words
+
+    def faulty(annotation: Annotation) -> str:
+        if "崩" in annotation.text:
+            raise KeyError(annotation.text)
+        return whole(annotation)
+
+    monkeypatch.setattr(messages, "last_words", faulty)
+    async with running(config(tmp_path, packs=packs)) as (_, addresses):
+        bad = message("c-2", 1, "崩13800138000")
+        said = [message("c-1", 1, "快点"), bad, message("c-3", 1, "快点")]
+        status, answer = await post(session, addresses.events, said)
+        assert (status, answer["accepted"]) == (400, 2)
+        assert answer["refused"] == [{"index": 1, "reason": "internal", "detail": "KeyError"}]
+        assert (await post(session, addresses.events, message("c-2", 2, "快点")))[0] == 202
+    assert len(records(tmp_path / "data", "finding")) == 3
+    ((reason, raw),) = query(tmp_path / "data", "SELECT reason, raw FROM dlq")
+    assert (reason, json.loads(raw)) == ("internal", bad)
+
+
+async def test_a_clock_that_breaks_the_engine_does_not_stop_the_events(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clock: ManualClock, caplog: pytest.LogCaptureFixture
+) -> None:
+    known = day.knowledge(day.BEFORE, tmp_path / "packs")
+    nobody = alerts_config.parse({}, source="none", env={})
+    runtime = LocalRuntime(tmp_path, lambda: known, nobody, clock=clock)
+    await runtime.start()
+    said = [json.dumps(message(f"c-{n}", 1, "你好", at=clock.now_ms())).encode() for n in range(2)]
+    await runtime.accept(said[:1])
+    whole = clocks.fire
+
+    def faulty(*_: Any) -> Any:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(clocks, "fire", faulty)
+    clock.advance(21_000)
+    await eventually(lambda: "the engine broke" in caplog.text, "the fault")
+    assert await runtime.accept(said[1:]) == [None]
+    monkeypatch.setattr(clocks, "fire", whole)
+    clock.advance(61_000)
+    await eventually(
+        lambda: runtime.conversations.next_due() == clock.now_ms() - 82_000 + 1_800_000, "both clocks"
+    )
+    found = await runtime.write(lambda store: store.records("finding"))
+    await runtime.stop()
+    assert len(found) == 4  # warning and breach of two
 
 
 # Knowledge and privacy ----------------------------------------------------------------------------------
