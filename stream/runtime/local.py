@@ -19,7 +19,6 @@ import traceback
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from datetime import tzinfo
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -29,12 +28,12 @@ import msgspec
 from alerts import policy
 from alerts.config import AlertsConfig
 from alerts.dispatcher import Dispatcher
-from alerts.model import Alert, Notification
+from alerts.model import Alert
 from stream import wire
-from stream.core.events import Received
 from stream.runtime.clock import Clock, WallClock
-from stream.runtime.conversations import Applied, Conversations, Input, Knowledge
+from stream.runtime.conversations import Conversations, Input, Knowledge
 from stream.runtime.http import Overloaded, Unavailable
+from stream.runtime.jobs import DEFAULT_QUEUE, Done, Events, Queue, Write, refuse
 from stream.runtime.rows import row_of
 from stream.runtime.store import FILE_NAME, Store, connect, lock
 from stream.wire import InvalidMessage, Reason
@@ -53,49 +52,6 @@ CLOCKS_REST_MS = 60_000
 _MEDIUM = (sqlite3.Error, OSError)
 
 
-@dataclass(slots=True)
-class _Events:
-    """Events of one sender, and its answer to be."""
-
-    raws: Sequence[bytes]
-    received_at: int | None
-    keep_refused: bool
-    answer: asyncio.Future[list[InvalidMessage | None]]
-
-
-@dataclass(slots=True)
-class _Write:
-    """A piece of work on the store that shares the next transaction."""
-
-    work: Callable[[Store], Any]
-    answer: asyncio.Future[Any]
-
-
-@dataclass(slots=True)
-class Done:
-    """What a transaction came to, once it is durable.
-
-    ``refused`` are reasons, each with whether the event went to the dead letters; ``lateness_ms`` says
-    of every clock that came due how much later it was looked at.
-    """
-
-    outcomes: list[Any] = field(default_factory=list)
-    received: list[Received] = field(default_factory=list)
-    refused: list[tuple[str, bool]] = field(default_factory=list)
-    applied: Applied = field(default_factory=Applied)
-    notifications: list[Notification] = field(default_factory=list)
-    lateness_ms: list[int] = field(default_factory=list)
-    commit_seconds: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class Queue:
-    """How much may wait before senders are turned away."""
-
-    events: int = 20_000
-    size: int = 64 * 1024 * 1024
-
-
 class LocalRuntime:
     """Takes events, keeps conversations, raises alerts; everything durable before it is answered.
 
@@ -111,7 +67,7 @@ class LocalRuntime:
         *,
         clock: Clock,
         zone: tzinfo = wire.DEFAULT_ZONE,
-        queue: Queue = Queue(),
+        queue: Queue = DEFAULT_QUEUE,
         conversation_url: str | None = None,
         observe: Callable[[Done], None] | None = None,
     ) -> None:
@@ -124,7 +80,7 @@ class LocalRuntime:
         self._conversation_url = conversation_url
         self._observe = observe
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
-        self._jobs: deque[_Events | _Write] = deque()
+        self._jobs: deque[Events | Write] = deque()
         self._queued_events = 0
         self._queued_bytes = 0
         self._wakeup = asyncio.Event()
@@ -215,7 +171,7 @@ class LocalRuntime:
         received_at = (self._clock.now_ms() or None) if stamped else None
         self._queued_events += len(events)
         self._queued_bytes += size
-        self._jobs.append(_Events(events, received_at, keep_refused, answer))
+        self._jobs.append(Events(events, received_at, keep_refused, answer))
         self._wakeup.set()
         try:
             return await answer
@@ -232,7 +188,7 @@ class LocalRuntime:
         if self._writer is None or self._writer.done():
             raise Unavailable
         answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        self._jobs.append(_Write(work, answer))
+        self._jobs.append(Write(work, answer))
         self._wakeup.set()
         return await answer
 
@@ -264,12 +220,12 @@ class LocalRuntime:
         except TimeoutError:
             return
 
-    def _take_jobs(self) -> list[_Events | _Write]:
-        jobs: list[_Events | _Write] = []
+    def _take_jobs(self) -> list[Events | Write]:
+        jobs: list[Events | Write] = []
         events = 0
         while self._jobs and events < TRANSACTION_EVENTS:
             job = self._jobs.popleft()
-            events += len(job.raws) if isinstance(job, _Events) else 0
+            events += len(job.raws) if isinstance(job, Events) else 0
             jobs.append(job)
         return jobs
 
@@ -278,10 +234,10 @@ class LocalRuntime:
         now = self._clock.now_ms()
         if now < self._clocks_rest_until:
             return 0
-        stamped = (job.received_at for job in self._jobs if isinstance(job, _Events) and job.received_at)
+        stamped = (job.received_at for job in self._jobs if isinstance(job, Events) and job.received_at)
         return min(now, next(stamped, now))  # they wait in the order of their receipt
 
-    def _answer(self, jobs: Sequence[_Events | _Write], done: Done) -> None:
+    def _answer(self, jobs: Sequence[Events | Write], done: Done) -> None:
         for job, outcome in zip(jobs, done.outcomes, strict=True):
             if not job.answer.done():  # its sender may have gone
                 job.answer.set_result(outcome)
@@ -293,7 +249,7 @@ class LocalRuntime:
             except Exception as error:  # noqa: BLE001 - what watches must not stop what works
                 logger.error("transaction not counted: %s", type(error).__name__)  # noqa: TRY400
 
-    async def _commit(self, jobs: Sequence[_Events | _Write]) -> None:
+    async def _commit(self, jobs: Sequence[Events | Write]) -> None:
         """Do the jobs in one transaction and answer them."""
         try:
             done = await self._attempt(jobs, self._heard_until())
@@ -301,7 +257,7 @@ class LocalRuntime:
             # The type and no more: a text of SQLite may quote what was to be written.
             logger.error("transaction failed, nothing of it was kept: %s", type(error).__name__)  # noqa: TRY400
             for job in jobs:
-                _refuse(job, Unavailable())
+                refuse(job, Unavailable())
             await asyncio.sleep(TICK_SECONDS)
         except Exception as error:  # noqa: BLE001 - a fault of ours in one event must not hold up the others
             logger.error("the engine broke, each event is tried by itself: %s", _place(error))  # noqa: TRY400
@@ -312,24 +268,24 @@ class LocalRuntime:
         else:
             self._answer(jobs, done)
 
-    async def _commit_alone(self, job: _Events | _Write) -> None:
+    async def _commit_alone(self, job: Events | Write) -> None:
         """Do one job without the clocks, event by event; an event that breaks the engine is refused."""
         try:
-            if isinstance(job, _Write):
+            if isinstance(job, Write):
                 self._answer([job], await self._attempt([job], 0))
                 return
             outcomes = [await self._apply_alone(raw, job) for raw in job.raws]
         except _MEDIUM:
-            _refuse(job, Unavailable())
+            refuse(job, Unavailable())
         except Exception as error:  # noqa: BLE001 - a piece of work on the store is its caller's own
-            _refuse(job, error)
+            refuse(job, error)
         else:
             if not job.answer.done():
                 job.answer.set_result(outcomes)
 
-    async def _apply_alone(self, raw: bytes, job: _Events) -> InvalidMessage | None:
+    async def _apply_alone(self, raw: bytes, job: Events) -> InvalidMessage | None:
         answer: asyncio.Future[list[InvalidMessage | None]] = asyncio.get_running_loop().create_future()
-        one = _Events([raw], job.received_at, job.keep_refused, answer)
+        one = Events([raw], job.received_at, job.keep_refused, answer)
         try:
             self._answer([one], await self._attempt([one], 0))
         except _MEDIUM:
@@ -338,14 +294,14 @@ class LocalRuntime:
             logger.error("event refused, the engine broke: %s", _place(error))  # noqa: TRY400
             problem = InvalidMessage(Reason.INTERNAL, type(error).__name__)
             row = (problem.reason, problem.detail, self._clock.now_ms(), raw)
-            bury = _Write(lambda store: store.add_refused([row]), asyncio.get_running_loop().create_future())
+            bury = Write(lambda store: store.add_refused([row]), asyncio.get_running_loop().create_future())
             done = await self._attempt([bury], 0)
             done.refused.append((problem.reason, True))
             self._answer([bury], done)
             return problem
         return answer.result()[0]
 
-    async def _attempt(self, jobs: Sequence[_Events | _Write], until: int) -> Done:
+    async def _attempt(self, jobs: Sequence[Events | Write], until: int) -> Done:
         """Do jobs in one transaction; where it fails, nothing of it stays in memory either."""
         loop = asyncio.get_running_loop()
         try:
@@ -360,7 +316,7 @@ class LocalRuntime:
                     await asyncio.sleep(1)
             raise
 
-    def _transact(self, jobs: Sequence[_Events | _Write], until: int) -> Done:
+    def _transact(self, jobs: Sequence[Events | Write], until: int) -> Done:
         """Do everything in one transaction, clocks that are due before ``until`` last.
 
         Runs in the store's thread.
@@ -371,7 +327,7 @@ class LocalRuntime:
         store.begin()
         try:
             for job in jobs:
-                if isinstance(job, _Write):
+                if isinstance(job, Write):
                     done.outcomes.append(job.work(store))
                 else:
                     done.outcomes.append(self._decode(store, job, done))
@@ -396,7 +352,7 @@ class LocalRuntime:
             done.applied.merge(applied)
             done.lateness_ms = [now - timer.due for timer in timers]
 
-    def _decode(self, store: Store, job: _Events, done: Done) -> list[InvalidMessage | None]:
+    def _decode(self, store: Store, job: Events, done: Done) -> list[InvalidMessage | None]:
         outcomes: list[InvalidMessage | None] = []
         refused: list[tuple[str, str, int, bytes]] = []
         for raw in job.raws:
@@ -430,11 +386,6 @@ class LocalRuntime:
             if one.notification_id not in known
         ]
         store.put_notifications(done.notifications)
-
-
-def _refuse(job: _Events | _Write, error: Exception) -> None:
-    if not job.answer.done():
-        job.answer.set_exception(error)
 
 
 def _place(error: Exception) -> str:

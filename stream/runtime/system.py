@@ -30,8 +30,9 @@ from stream.runtime.clock import Clock
 from stream.runtime.conversations import Knowledge
 from stream.runtime.counting import Counting
 from stream.runtime.http import events_handler
+from stream.runtime.jobs import Done, Queue
 from stream.runtime.knowledge import directories_of, limits_of
-from stream.runtime.local import Done, LocalRuntime, Queue
+from stream.runtime.local import LocalRuntime
 from stream.runtime.local_ledger import LocalLedger
 from stream.settings import Settings
 

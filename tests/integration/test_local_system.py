@@ -20,7 +20,8 @@ from stream.core.annotation import Annotation
 from stream.runtime import local
 from stream.runtime.conversations import Conversations, Input, Knowledge
 from stream.runtime.http import Overloaded, Unavailable
-from stream.runtime.local import LocalRuntime, Queue
+from stream.runtime.jobs import Queue
+from stream.runtime.local import LocalRuntime
 from stream.runtime.store import StoreInUseError
 from stream.testing import ManualClock, eventually
 from tests.contract import day
