@@ -14,9 +14,10 @@
    applied already.
 
 4. ``core.annotate`` learns what the text says by itself, many texts at once and with no conversation
-   round them: one spelling for what reads the same (``core.text``), terms of all packs in one pass
-   (``core.lexicon``), negation and degree (``core.emotion``), personal data (``core.privacy``), scores
-   of a customer's words (``core.scores``). Every position leads back to the original characters.
+   round them: one spelling for what reads the same (``core.text``), disguised words put back
+   (``core.evasion``), terms of all packs in one pass (``core.lexicon``), negation and degree
+   (``core.emotion``), personal data (``core.privacy``), scores of a customer's words (``core.scores``).
+   Every position leads back to the original characters.
 
 5. ``core.engine.step`` decides all that depends on the conversation. Time does not run by itself: first
    every clock with ``due < t`` fires, in order (``core.clocks``). Then the message opens or answers a
