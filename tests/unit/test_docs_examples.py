@@ -16,7 +16,7 @@ import yaml
 
 from alerts.config import ReceiverType, parse
 from alerts.model import Severity
-from stream import packs, wire
+from stream import models, packs, wire
 from stream.core.events import Message
 from stream.settings import Settings
 
@@ -95,6 +95,13 @@ def test_the_readme_tells_of_every_folder_of_packs(page: str):
     told = set(re.findall(r"^\| `([a-z]+)/` \|", page, re.MULTILINE))
     there = {path.name for path in (ROOT / "lexicons").iterdir() if any(path.glob("*.yaml"))}
     assert there <= told
+
+
+@pytest.mark.parametrize(("page", "words"), [(README, "naive Bayes"), (CHINESE, "朴素贝叶斯")])
+def test_the_readme_tells_of_the_scorer_in_use(page: str, words: str):
+    assert (models.DEFAULT_SCORER == "plain") is (words in page), (
+        "what the READMEs say of the score, and 0007"
+    )
 
 
 def test_a_store_in_use_is_copied_whole_by_the_command_given(tmp_path: Path):
