@@ -15,8 +15,8 @@ were used; refused is what the term does not allow, and what an everyday word ex
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
-from operator import eq
 from typing import Final, NamedTuple
 
 import ahocorasick_rs
@@ -45,6 +45,21 @@ LONGEST_WORD: Final = 4
 
 _LOOSE: Final = frozenset(" \n\t、/~.")
 """What people put between clauses too, for want of a comma."""
+
+_EVERYWHERE: Final = frozenset(
+    "的一是不了在有我他这个们中来上大为和就时要会可也你对能而着下自之后所然多同没从只又很最并再还把被给与及或以于到让向谁"
+    "吗呢吧啊哦呀嘛二三四五六七八九十几每哪其但此些么人见"
+)
+"""Small words and numerals. They stand beside anything (见人就夸, 去四楼): put for one of two characters they
+are no sign of a trick."""
+
+_SPOKEN: Final = frozenset("你您他她它们了吧啊呀吗哦客店的")
+"""What may follow initials: TS你们, and not ts文件."""
+
+_DOUBLED: Final = re.compile(r"([^a-z0-9])\1").search
+
+_BY_SOUND: Final = frozenset({Evasion.HOMOPHONE, Evasion.PINYIN, Evasion.INITIALS})
+"""Tricks that variants are not recognised in: many are short, or tricks already (尼玛 sounds as 你妈)."""
 
 _NONE: Final[frozenset[Evasion]] = frozenset()
 
@@ -160,7 +175,7 @@ class Disguises:
         if shown == unit:
             return True
         if size > 1:
-            case.tricks.add(Evasion.SPLIT)
+            case.tricks.add(Evasion.PINYIN if _is_latin(shown[0]) else Evasion.SPLIT)
             return True
         seen = skeleton.text[piece]
         if seen == unit:
@@ -173,41 +188,57 @@ class Disguises:
         if trick is None:
             return False
         case.tricks.add(trick)
+        case.letters += len(shown) == 1 and _is_latin(shown)
+        if trick is Evasion.PINYIN:
+            case.clipped += not self._tables.ends_alike(shown, unit)
+        if trick is Evasion.HOMOPHONE:
+            case.heard.append(a)
+            case.digits += shown.isdigit()
+            case.unlike += not self._tables.is_homophone(seen, unit)
         if len(shown) == 1 and shown in IDEOGRAPHS and (seen not in NUMERALS or unit not in NUMERALS):
             case.altered.append(a)
-        elif trick is Evasion.HOMOPHONE and shown.isdigit():
-            case.digits += 1
         return True
 
     def _explained(self, case: _Case, units: int) -> bool:
         """Whether the text there can be read as something ordinary."""
-        text, start, end, tricks = case.text, case.start, case.end, case.tricks
-        if _continues(text, start, end) or case.digits > (units > 2):
-            return True
+        return (
+            _continues(case.text, case.start, case.end)
+            or _too_far(case, units)
+            or self._as_letters(case, units)
+            or self._as_words(case, units)
+        )
+
+    def _as_letters(self, case: _Case, units: int) -> bool:
+        """Whether letters or digits there mean what they say."""
+        text, start, end = case.text, case.start, case.end
         if _is_latin(text[start]) and _is_latin(text[end - 1]):
-            letters = "".join(char for char in text[start:end] if char.isalpha())
-            if letters.isascii() and letters in self._tables.latin:
+            letters = "".join(filter(_is_latin, text[start:end]))
+            if letters in self._tables.latin or (case.letters == units and not _spoken(text, start, end)):
                 return True
-        loose = any(not _LOOSE.isdisjoint(gap) for gap in case.gaps)
-        if loose and Evasion.INITIALS in tricks:
-            return True
-        if Evasion.PINYIN not in tricks and text[start:end].isascii() and any(map(str.isspace, case.gaps)):
-            return True  # letters with blanks between them are words of their own
-        spaced = units > 2 and len(case.gaps) == units - 1
-        words = self._tables.words
-        if any(_in_word(text, place, words) for place in case.altered):
+        if not case.loose or case.spaced(units):
+            return False
+        return Evasion.INITIALS in case.tricks or (
+            Evasion.PINYIN not in case.tricks and text[start:end].isascii()  # 12.315, a b c
+        )
+
+    def _as_words(self, case: _Case, units: int) -> bool:
+        """Whether everyday words stand there, in part or across an edge."""
+        text, words = case.text, self._tables.words
+        if any(_in_word(text, place, words, case) for place in case.altered):
             return True
         if any(text[place : place + 2] in words for place in case.doubled):
             return True
-        if case.altered or case.doubled or (loose and not spaced):
-            return _crosses(text, start, words) or _crosses(text, end, words)
+        if case.altered or case.doubled or (case.loose and not case.spaced(units)):
+            return _crosses(text, case.start, words) or _crosses(text, case.end, words)
         return False
 
 
 class _Case:
     """What is noted while a suspicion is judged."""
 
-    __slots__ = ("altered", "digits", "doubled", "end", "gaps", "start", "text", "tricks")
+    __slots__ = (
+        "altered", "clipped", "digits", "doubled", "end", "gaps", "heard", "letters", "start", "text", "tricks", "unlike"
+    )  # fmt: skip
 
     def __init__(self, text: str, start: int, end: int) -> None:
         self.text = text
@@ -216,8 +247,33 @@ class _Case:
         self.tricks: set[Evasion] = set()
         self.gaps: list[str] = []
         self.altered: list[int] = []  # ideographs that stand for others
+        self.heard: list[int] = []  # those of them, and digits, that only sound alike
         self.doubled: list[int] = []  # where an ideograph is repeated
         self.digits = 0  # digits that stand for ideographs
+        self.unlike = 0  # pieces that sound alike only to those who do not tell zh from z
+        self.clipped = 0  # typed syllables that want the last letter, or have one too many
+        self.letters = 0  # pieces of a single letter
+
+    @property
+    def loose(self) -> bool:
+        """Whether something stands in between that people also put between clauses."""
+        return any(not _LOOSE.isdisjoint(gap) for gap in self.gaps)
+
+    def spaced(self, units: int) -> bool:
+        """Whether something stands between any two characters of a term of three or more."""
+        return units > 2 and len(self.gaps) == units - 1
+
+
+def _too_far(case: _Case, units: int) -> bool:
+    """Whether too little of the term is left: sounds are shared by too many characters."""
+    if len(case.heard) > units // 2 or case.digits > (units > 2):
+        return True
+    if units > 2:
+        return False
+    if case.clipped or (len(case.altered) == units and case.heard):
+        return True
+    weak = case.unlike > 0 or any(case.text[place] in _EVERYWHERE for place in case.heard)
+    return weak and not _stands_alone(case.text, case.start, case.end)
 
 
 def _spellings(terms: Iterable[Term], normalise: Callable[[str], str]) -> dict[str, frozenset[Evasion]]:
@@ -226,15 +282,27 @@ def _spellings(terms: Iterable[Term], normalise: Callable[[str], str]) -> dict[s
     for term in terms:
         if not term.evasions:
             continue
-        for spelling in dict.fromkeys(map(normalise, (term.text, *term.variants))):
-            usable = 1 < len(spelling) <= MAX_TERM and not any(map(eq, spelling, spelling[1:]))
+        for at, spelling in enumerate(map(normalise, (term.text, *term.variants))):
+            usable = 1 < len(spelling) <= MAX_TERM and not _DOUBLED(spelling)
             if usable and all(_is_latin(char) or char.isdigit() or char in IDEOGRAPHS for char in spelling):
-                found[spelling] = found.get(spelling, _NONE) | term.evasions
+                allowed = term.evasions - _BY_SOUND if at else term.evasions
+                found[spelling] = found.get(spelling, _NONE) | allowed
     return found
 
 
 def _is_latin(char: str) -> bool:
     return "a" <= char <= "z"
+
+
+def _spoken(text: str, start: int, end: int) -> bool:
+    """Whether letters stand as a word that someone says: no digit beside them, no noun behind."""
+    before, after = text[start - 1 : start], text[end : end + 1]
+    return not before.isdigit() and (not after.isalnum() or after in _SPOKEN)
+
+
+def _stands_alone(text: str, start: int, end: int) -> bool:
+    """Whether nothing else is said in the clause."""
+    return not text[start - 1 : start].isalnum() and not text[end : end + 1].isalnum()
 
 
 def _continues(text: str, start: int, end: int) -> bool:
@@ -248,10 +316,14 @@ def _same_run(one: str, other: str) -> bool:
     return (_is_latin(one) and _is_latin(other)) or (one.isdigit() and other.isdigit())
 
 
-def _in_word(text: str, place: int, words: frozenset[str]) -> bool:
-    """Whether the character at ``place`` is part of an everyday word."""
+def _in_word(text: str, place: int, words: frozenset[str], case: _Case) -> bool:
+    """Whether the character at ``place`` is part of an everyday word that is the match, or goes beyond it.
+
+    One inside the match explains nothing: 威信 is a word, 加威信 says nothing but 加微信.
+    """
     return any(
         text[first : first + length] in words
+        and (first < case.start or first + length > case.end or length == case.end - case.start)
         for length in range(2, LONGEST_WORD + 1)
         for first in range(max(0, place - length + 1), place + 1)
     )
@@ -262,7 +334,7 @@ def _crosses(text: str, edge: int, words: frozenset[str]) -> bool:
     return any(
         text[first : first + length] in words
         for length in range(2, LONGEST_WORD + 1)
-        for first in range(max(0, edge - length + 1), edge)
+        for first in range(max(0, edge - length + 1), min(edge, len(text) - length + 1))
     )
 
 

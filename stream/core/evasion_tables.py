@@ -43,15 +43,20 @@ _STOPS: Final = ",。!?;:"
 """Ends of a clause. They separate thoughts, not the characters of a word."""
 
 _CJK: Final = "\u3400-\u4dbf\u4e00-\u9fff"
-_SPECIAL: Final = re.compile(rf"[a-z]+|[^a-z0-9{_CJK}{_STOPS}]+|([{_CJK}])\1+")
-_ODD: Final = re.compile(rf"[^0-9{_CJK}{_STOPS}]").search
+_STROKES: Final = "丶丿丨亅乛"
+"""Strokes that are ideographs to Unicode and dots and lines to those who put them between characters."""
+
+_SPECIAL: Final = re.compile(rf"[a-z]+|(?:[^a-z0-9{_CJK}{_STOPS}]|[{_STROKES}])+|([{_CJK}])\1+")
+_ODD: Final = re.compile(rf"[^0-9{_CJK}{_STOPS}]|[{_STROKES}]").search
+
+_RUN: Final = re.compile(r"(.)\1+")
 
 _DIGIT_SYLLABLES: Final = ("ling", "yi", "er", "san", "si", "wu", "liu", "qi", "ba", "jiu")
 
 NUMERALS: Final[Mapping[str, str]] = {
     numeral: str(digit)
     for digit, row in enumerate(
-        ["零〇", "一壹幺", "二贰两", "三叁", "四肆", "五伍", "六陆", "七柒", "八捌", "九玖"]
+        ("零〇", "一壹幺", "二贰两", "三叁", "四肆", "五伍", "六陆", "七柒", "八捌", "九玖")
     )
     for numeral in (str(digit), *row)
 }
@@ -193,7 +198,7 @@ class Tables:
             dropped = 0
             for place in range(start, end):
                 char = self.pictures.get(text[place], text[place])
-                if char.isalnum():
+                if char.isalnum() and char not in _STROKES:
                     dropped = 0
                     yield char, place, place + 1
                     continue
@@ -229,9 +234,15 @@ class Tables:
                     yield other, Written(plain, units, (1,) * count, count, allowed)
         if Evasion.SPLIT in allowed:
             ways = [(unit, *self._splits.get(unit, ())) for unit in units]
-            for parts in islice(product(*ways), 1, MAX_PATTERNS):
+            for whole in islice(product(*ways), 1, MAX_PATTERNS):
+                parts = [_RUN.sub(r"\1", part) for part in whole]
                 sizes = tuple(map(len, parts))
                 yield "".join(parts), Written(plain, units, sizes, sum(sizes), allowed)
+
+        if Evasion.PINYIN in allowed and all(unit in self._readings for unit in units):
+            spelt = [self._readings[unit][0] for unit in units]
+            sizes = tuple(map(len, spelt))
+            yield "".join(spelt), Written(plain, units, sizes, sum(sizes), allowed)
 
     def sounds_of(self, plain: str, allowed: frozenset[Evasion]) -> Iterator[tuple[str, Written]]:
         """Yield the ways to write a spelling that are heard in a skeleton."""
@@ -274,7 +285,16 @@ class Tables:
                 return Evasion.PINYIN
             return Evasion.INITIALS if any(shown == syllable[0] for syllable in expected) else None
         read = self._readings.get(seen)
-        return Evasion.HOMOPHONE if read and read[0] in expected else None
+        alike = bool(read) and any(heard(read[0]) == heard(syllable) for syllable in expected)
+        return Evasion.HOMOPHONE if alike else None
+
+    def ends_alike(self, typed: str, unit: str) -> bool:
+        """Whether what was typed ends as a reading of the unit does, to the letter."""
+        return any(typed[-1] == syllable[-1] for syllable in self._readings.get(unit, (typed,)))
+
+    def is_homophone(self, seen: str, unit: str) -> bool:
+        """Whether two characters are read alike to the letter."""
+        return self._readings[seen][0] in self._readings[unit]
 
 
 def _widened(syllable: str) -> Iterator[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from importlib.resources.abc import Traversable
 from pathlib import Path
@@ -24,7 +24,12 @@ MOST_VARIANTS = 200
 # What a list of such a kind is recognised in where it says nothing else: tricks that no honest text plays.
 _EVADED = frozenset({"sensitive", "privacy"})
 _DEFAULT_EVASIONS = frozenset({Evasion.SEPARATORS, Evasion.SHAPE, Evasion.SPLIT})
-_EVASIONS = {"none": frozenset[Evasion](), "all": frozenset(Evasion) - {Evasion.INITIALS}}
+# What may be written under `evasions`. Initials collide with half of all abbreviations: by name only.
+_EVASIONS: Mapping[str, frozenset[Evasion]] = {
+    "none": frozenset(),
+    "all": frozenset(Evasion) - {Evasion.INITIALS},
+    **{evasion.value: frozenset({evasion}) for evasion in Evasion},
+}
 _TERM_KEYS = ("variants", "boundary", "not_in", "near", "not_near", "evasions", "degree", "negatable")
 
 # Two folders and a file is the deepest sensible tree; a loop of links ends here.
@@ -219,12 +224,9 @@ def _term(report: Report, node: Node, list_name: str, stamp: str) -> Term | None
 
 def _evasions(report: Report, node: Node) -> frozenset[Evasion]:
     """Return the tricks that a term is recognised in: a list of them, or ``all`` or ``none``."""
-    if isinstance(node, Text) and node.value in _EVASIONS:
-        return _EVASIONS[node.value]
     written = node.items if isinstance(node, Items) else (node,)
-    known = tuple(Evasion) if isinstance(node, Items) else (*Evasion, *_EVASIONS)
-    chosen = [reading.choice(report, item, "evasions", known) for item in written]
-    return frozenset(Evasion(one) for one in chosen if one is not None)
+    chosen = [reading.choice(report, item, "evasions", tuple(_EVASIONS)) for item in written]
+    return frozenset(trick for one in chosen if one is not None for trick in _EVASIONS[one])
 
 
 def _spellings(report: Report, node: Node | None, what: str) -> tuple[str, ...]:
