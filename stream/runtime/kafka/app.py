@@ -15,6 +15,7 @@ import faust
 import mode
 
 from stream.runtime.kafka import client
+from stream.runtime.kafka.commits import commit_in_order
 from stream.runtime.kafka.feed import BatchSchema, batch_scheduler
 from stream.runtime.kafka.membership import CoPartitioner
 from stream.settings import Settings
@@ -63,6 +64,7 @@ def create_app(
         # A second start of an agent would go on behind a batch that failed: end the process instead.
         agent_supervisor=mode.CrashingSupervisor,
     )
+    commit_in_order(app)
     source = app.topic(*topics, schema=BatchSchema())
 
     async def feed(messages: Any) -> None:
