@@ -23,6 +23,8 @@ COMMANDS: Final = {
     "alerts": ("alerts", "List and show alerts."),
     "dlq": ("dlq", "List and replay events that could not be used."),
     "config": ("config", "Show the configuration in force."),
+    "evaluate": ("evaluate", "Measure detection on labelled data."),
+    "train": ("train", "Make the learned scores from labelled data."),
     "doctor": ("doctor", "Is this machine and configuration fit to run?"),
     "bench": ("bench", "Measure speed and memory."),
 }

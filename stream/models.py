@@ -11,17 +11,26 @@ import logging
 import marshal
 from collections.abc import Mapping
 from functools import lru_cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Final
 
+import msgspec
+import numpy as np
+
 from stream import spelling
 from stream.core.annotate import CACHE_SIZE, Annotator
 from stream.core.evasion import Disguises
+from stream.core.features import CODES
+from stream.core.judge import Judge
 from stream.core.lexicon import Boundary, Lexicon, Segmenter, Term
+from stream.core.model import Head, Model
 from stream.core.scores import SCORERS, Resources, WordOdds
 from stream.core.text import Normaliser
 
+LEARNED: Final = "learned"
 DEFAULT_SCORER: Final = "plain"
 
 _IDEOGRAPHS: Final = ((0x3400, 0xA000), (0xF900, 0xFB00), (0x20000, 0x32000))
@@ -107,9 +116,61 @@ def _unpack(packed: bytes):  # type: ignore[no-untyped-def]  # whatever the pack
     return marshal.loads(data)  # noqa: S302  # a file of an installed package, as trusted as its code
 
 
-def resources(data_dir: Path | None = None) -> Resources:
-    """Return what scorers are made from; nothing is loaded yet."""
-    return Resources(odds=snownlp_odds, segment=lambda: segmenter(data_dir))
+TABLE: Final = "table.npy"
+SYLLABLES: Final = "syllables.npy"
+PARAMETERS: Final = "model.json"
+"""The files of a model; ``yanshao train`` writes them, with a model card beside."""
+
+
+class Parameters(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The small numbers of a model; ``id`` is a hash of everything in it."""
+
+    id: str
+    heads: dict[str, Head]
+    judge: Judge
+
+
+class Learned(msgspec.Struct, frozen=True):
+    """A model as loaded: what scores texts, and what judges whole conversations."""
+
+    model: Model
+    judge: Judge
+
+
+def read_model(directory: Traversable) -> Learned:
+    """Return the model of a directory. 5 ms.
+
+    Raises:
+        ModelMissingError: Its files are not there or do not fit this release.
+    """
+    try:
+        parameters = msgspec.json.decode((directory / PARAMETERS).read_bytes(), type=Parameters)
+        table, syllables = _array(directory / TABLE), _array(directory / SYLLABLES)
+        codes = np.zeros(CODES, np.uint16)
+        codes[syllables[0]] = syllables[1]
+        return Learned(Model(parameters.id, table, codes, parameters.heads), parameters.judge)
+    except (OSError, ValueError, IndexError, msgspec.DecodeError) as error:
+        raise ModelMissingError(f"{directory}: {error}") from error
+
+
+def _array(file: Traversable):  # type: ignore[no-untyped-def]  # its type is in the file, and checked by Model
+    with file.open("rb") as opened:
+        return np.load(opened, allow_pickle=False)
+
+
+@lru_cache(maxsize=1)
+def shipped_model() -> Learned:
+    """Return the model that ships with this release."""
+    return read_model(files("lexicons") / "model")
+
+
+def resources(data_dir: Path | None = None, learned: Learned | None = None) -> Resources:
+    """Return what scorers are made from; nothing is loaded yet. ``learned`` stands for the shipped model."""
+    return Resources(
+        odds=snownlp_odds,
+        segment=lambda: segmenter(data_dir),
+        model=lambda: (learned or shipped_model()).model,
+    )
 
 
 def build_annotator(
@@ -117,8 +178,11 @@ def build_annotator(
     scorer: str = DEFAULT_SCORER,
     data_dir: Path | None = None,
     cache_size: int = CACHE_SIZE,
+    learned: Learned | None = None,
 ) -> Annotator:
     """Return an annotator over these terms. ``KeyError`` where no scorer has that name.
+
+    ``learned`` stands for the shipped model.
 
     Where a term asks for word boundaries jieba is loaded here and now: at the first such text it would
     hold up every message behind it for a second.
@@ -129,7 +193,7 @@ def build_annotator(
     if any(term.boundary is Boundary.WORD for term in terms):
         segment("")
     lexicon = Lexicon(terms, folding.text, segment)
-    return Annotator(lexicon, SCORERS[scorer](resources(data_dir)), folding, cache_size, disguises)
+    return Annotator(lexicon, SCORERS[scorer](resources(data_dir, learned)), folding, cache_size, disguises)
 
 
 def _any_evasion(terms: tuple[Term, ...]) -> bool:

@@ -113,12 +113,13 @@ class Annotator:
             matches = self._lexicon.find(normalised)
             hits = tuple(_hit(normalised, offsets, match) for match in matches) if matches else ()
             found.append((text, normalised, offsets, hits, find_personal(text)))
-        wanted = [place for place, (_, wants) in enumerate(keys) if wants]
-        scores = self._scorer.score(
-            [found[place][1] for place in wanted], [found[place][3] for place in wanted]
+        readings = self._scorer.read(
+            [parts[1] for parts in found], [parts[3] for parts in found], [wants for _, wants in keys]
         )
-        scored = dict(zip(wanted, scores, strict=True))
-        return [Annotation(*parts, scored.get(place)) for place, parts in enumerate(found)]
+        return [
+            Annotation(*parts, reading.scores, reading)
+            for parts, reading in zip(found, readings, strict=True)
+        ]
 
 
 def _hit(text: str, offsets: Offsets | None, match: Match) -> Hit:

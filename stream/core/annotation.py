@@ -31,6 +31,22 @@ class Scores(NamedTuple):
     abuse: float = 0.0
 
 
+class Reading(NamedTuple):
+    """What a scorer makes of one text; all but ``scores`` only of the learned one, for ``core.judge``.
+
+    ``scores`` is ``None`` where they were not asked for. ``sums`` are the text's share in each view of a
+    conversation, in units of the model ``model``; ``size`` its characters with both marks.
+    """
+
+    scores: Scores | None
+    model: str = ""
+    sums: tuple[int, ...] = ()
+    size: int = 0
+    questions: int = 0
+    exclamations: int = 0
+    thanks: bool = False
+
+
 class PersonalData(NamedTuple):
     """Personal data found: what kind, and where in the original text."""
 
@@ -53,6 +69,7 @@ class Annotation(NamedTuple):
     hits: tuple[Hit, ...] = ()
     personal: tuple[PersonalData, ...] = ()
     scores: Scores | None = None
+    reading: Reading | None = None
 
     def original_span(self, start: int, end: int) -> Span:
         """Return the original half-open span of ``[start, end)`` in the normalised text.

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from stream.core.category import CategoryTable
+from stream.core.judge import Judge
 from stream.core.lexicon import Term
 from stream.core.limits import DEFAULT_LIMITS, Limits
 from stream.core.outputs import Severity
@@ -63,7 +64,8 @@ class PackInfo:
 class RuleBook:
     """All knowledge of one moment; ``version`` is a short hash of what the packs contain.
 
-    ``clocks`` stand in the order in which they are tried.
+    ``clocks`` stand in the order in which they are tried. ``judge`` is the learned one's, for whole
+    conversations; without it these are judged by the scores of their turns.
     """
 
     version: str = "empty"
@@ -73,6 +75,7 @@ class RuleBook:
     clocks: tuple[ClockPolicy, ...] = ()
     categories: CategoryTable = field(default_factory=CategoryTable)
     limits: Limits = DEFAULT_LIMITS
+    judge: Judge | None = None
 
     def clock_policy(self, clock: str, attributes: Mapping[str, str | None]) -> ClockPolicy | None:
         """Return the policy for a clock: of those that match, the one that asks for most, then by id."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stream.core import clocks, lifecycle, rules, service, summary
+from stream.core import clocks, judge, lifecycle, rules, service, summary
 from stream.core.annotation import Scores
 from stream.core.attributes import merge
 from stream.core.events import Message, Role
@@ -26,6 +26,8 @@ def apply(work: Work, event: Message, t: int) -> None:
     if role is Role.CUSTOMER:
         _customer_said(work, event, t)
     elif role is Role.AGENT:
+        if event.content.text and work.annotation.reading is not None:
+            judge.hear_desk(state.scores.views, work.annotation.reading)
         work.take_back(service.agent_said(work.book, state, event.sender, t))
     elif role is Role.BOT:
         work.take_back(service.bot_said(state, t))
@@ -57,6 +59,8 @@ def _customer_said(work: Work, event: Message, t: int) -> None:
     )
     if event.content.text:
         summary.add_scores(state, scores)
+        if annotation.reading is not None:
+            judge.hear_customer(state.scores.views, annotation.reading)
         state.pleased = summary.is_pleased(annotation)
         state.last_words = last_words(annotation)
         _categorise(work)

@@ -1,10 +1,10 @@
 """How dissatisfied, angry, abusive a text reads: a registry of scorers with one interface.
 
-``terms`` looks at the terms found and nothing else: explainable, and silent on the many dissatisfied
-texts that hold no such term. ``snownlp`` is SnowNLP's naive Bayes classifier, number for number, on the
-words of the segmenter it is given. ``plain``, the default, joins both: SnowNLP's word odds, words taken
-by longest match (as good as jieba's on service chats, and twenty times as fast), averaged over the text
-and put on a scale that means something, shifted by the terms found.
+``learned`` is the shipped model (``core.model``). ``terms`` looks at the terms found and nothing else:
+explainable, and silent on the many dissatisfied texts that hold no such term. ``snownlp`` is SnowNLP's
+naive Bayes classifier, number for number, on the words of the segmenter it is given. ``plain`` joins
+both: SnowNLP's word odds, words taken by longest match (as good as jieba's on service chats, and twenty
+times as fast), averaged over the text and put on a scale that means something, shifted by the terms.
 """
 
 from __future__ import annotations
@@ -16,14 +16,13 @@ from typing import Final, Protocol
 
 import ahocorasick_rs
 
-from stream.core.annotation import Hit, Scores
+from stream.core.annotation import Hit, Reading, Scores
 from stream.core.lexicon import Segmenter
+from stream.core.model import LearnedScorer, Model
+from stream.core.moods import DECIMALS, certainties, shift, sigmoid
 
 MAX_SCORED: Final = 1_000
 """Characters of a text that are scored: a long complaint has said by then what it thinks."""
-
-DECIMALS: Final = 4
-"""Scores are compared with thresholds of two decimals; more would only invite comparing noise."""
 
 
 class Scorer(Protocol):
@@ -32,6 +31,35 @@ class Scorer(Protocol):
     def score(self, texts: Sequence[str], hits: Sequence[tuple[Hit, ...]]) -> list[Scores]:
         """Return the scores of each text, each in [0, 1], rounded to ``DECIMALS``."""
         ...
+
+    def read(
+        self, texts: Sequence[str], hits: Sequence[tuple[Hit, ...]], scored: Sequence[bool]
+    ) -> list[Reading]:
+        """Return what is made of each text, with its scores where ``scored`` asks for them."""
+        ...
+
+
+class _ScoresOnly:
+    """Reads a text by scoring it, where scores are asked for."""
+
+    __slots__ = ()
+
+    def score(self, texts: Sequence[str], hits: Sequence[tuple[Hit, ...]]) -> list[Scores]:
+        raise NotImplementedError
+
+    def read(
+        self, texts: Sequence[str], hits: Sequence[tuple[Hit, ...]], scored: Sequence[bool]
+    ) -> list[Reading]:
+        """Return the scores of the texts that are to be scored."""
+        places = [place for place, wanted in enumerate(scored) if wanted]
+        readings = [_NOTHING_READ] * len(texts)
+        scores = self.score([texts[place] for place in places], [hits[place] for place in places])
+        for place, value in zip(places, scores, strict=True):
+            readings[place] = Reading(value)
+        return readings
+
+
+_NOTHING_READ: Final = Reading(None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,39 +108,10 @@ class Resources:
 
     odds: Callable[[], WordOdds]
     segment: Callable[[], Segmenter]
+    model: Callable[[], Model]
 
 
-# --- terms -----------------------------------------------------------------------------------------
-
-ANGER: Final[Mapping[str, float]] = {"emotion.anger": 0.6}
-ABUSE: Final[Mapping[str, float]] = {"sensitive.abuse": 0.7}
-"""Pack → how surely a term of degree 1 shows it: a term can be quoted or joked with, and two say more
-than one (0.84, 0.91)."""
-
-MAX_CERTAINTY: Final = 0.95
-"""However strong the word: it is a word, not a mind read."""
-
-WEIGHTS: Final[Mapping[str, float]] = {
-    "sensitive.abuse": 2.0,
-    "emotion.anger": 2.0,
-    "emotion.disappointment": 2.0,
-    "sensitive.complaint": 1.5,
-    "emotion.urging": 1.2,
-    "emotion.worry": 1.0,
-    "emotion.sadness": 0.8,
-    "emotion.joy": -0.8,
-    "emotion.gratitude": -2.0,
-    "emotion.praise": -1.2,
-}
-"""Pack → log odds of dissatisfaction that a term of degree 1 adds. Orders of magnitude, set by hand:
-named displeasure multiplies the odds by seven, urging by three (half of the turns that urge are
-dissatisfied against a quarter of all), thanks halve them."""
-
-MAX_SHIFT: Final = 3.0
-"""Terms together move the odds at most twentyfold either way."""
-
-
-class TermScorer:
+class TermScorer(_ScoresOnly):
     """Scores by the terms found alone."""
 
     __slots__ = ()
@@ -120,14 +119,14 @@ class TermScorer:
     def score(self, texts: Sequence[str], hits: Sequence[tuple[Hit, ...]]) -> list[Scores]:
         """Return the scores; a text without terms has none."""
         return [
-            Scores(round(1 - 1 / (1 + max(0.0, math.expm1(shift(found)))), DECIMALS), *_certainties(found))
+            Scores(round(1 - 1 / (1 + max(0.0, math.expm1(shift(found)))), DECIMALS), *certainties(found))
             if found
             else Scores()
             for _, found in zip(texts, hits, strict=True)
         ]
 
 
-class BayesScorer:
+class BayesScorer(_ScoresOnly):
     """SnowNLP's classifier: dissatisfaction is the probability of its negative class.
 
     It knows nothing of anger and abuse; these come from the terms.
@@ -144,14 +143,14 @@ class BayesScorer:
         return [
             Scores(
                 round(1 - self._odds.positive(self._segment(text[:MAX_SCORED])), DECIMALS),
-                *_certainties(found),
+                *certainties(found),
             )
             for text, found in zip(texts, hits, strict=True)
         ]
 
 
-class PlainScorer:
-    """The default: mean word odds on a calibrated scale, shifted by the terms found.
+class PlainScorer(_ScoresOnly):
+    """Mean word odds on a calibrated scale, shifted by the terms found.
 
     Naive Bayes adds words up as if each were news, so long texts end at 0 or 1; the mean orders service
     messages better. Slope and level put 0.2 on a text without any sign and 0.4 on one of clearly
@@ -180,7 +179,7 @@ class PlainScorer:
                     sigmoid(self.LEVEL - self.SLOPE * self._mean(text) + (shift(found) if found else 0.0)),
                     DECIMALS,
                 ),
-                *(_certainties(found) if found else (0.0, 0.0)),
+                *(certainties(found) if found else (0.0, 0.0)),
             )
             for text, found in zip(texts, hits, strict=True)
         ]
@@ -193,55 +192,9 @@ class PlainScorer:
 
 
 SCORERS: Final[Mapping[str, Callable[[Resources], Scorer]]] = {
+    "learned": lambda resources: LearnedScorer(resources.model()),
     "plain": lambda resources: PlainScorer(resources.odds()),
     "snownlp": lambda resources: BayesScorer(resources.odds(), resources.segment()),
     "terms": lambda _: TermScorer(),
 }
 """Scorers by name. To add one: a class with ``score``, a line here, its row in tests/unit/test_scores.py."""
-
-
-def shift(hits: Iterable[Hit]) -> float:
-    """Return the log odds of dissatisfaction that the terms found add: the strongest of each pack.
-
-    A denied term of displeasure adds nothing (不生气 is not content); a denied good word is displeasure
-    (不满意).
-    """
-    strongest: dict[str, float] = {}
-    for hit in hits:
-        pack = pack_of(hit)
-        weight = WEIGHTS.get(pack)
-        if weight is None:
-            continue
-        if hit.negated:
-            weight = -weight if weight < 0 else 0.0
-        weight *= hit.degree
-        if abs(weight) > abs(strongest.get(pack, 0.0)):
-            strongest[pack] = weight
-    return max(-MAX_SHIFT, min(MAX_SHIFT, sum(strongest.values())))
-
-
-def pack_of(hit: Hit) -> str:
-    """Return the pack of a hit: the first two parts of its list's name."""
-    return ".".join(hit.terms.split(".", 2)[:2])
-
-
-def sigmoid(logit: float) -> float:
-    """Return 1 / (1 + e^-x) without overflow."""
-    if logit >= 0:
-        return 1 / (1 + math.exp(-logit))
-    grown = math.exp(logit)
-    return grown / (1 + grown)
-
-
-def _certainties(hits: Sequence[Hit]) -> tuple[float, float]:
-    """Return anger and abuse: the chance that not every term of it means nothing."""
-    return _certainty(hits, ANGER), _certainty(hits, ABUSE)
-
-
-def _certainty(hits: Sequence[Hit], packs: Mapping[str, float]) -> float:
-    doubt = 1.0
-    for hit in hits:
-        weight = packs.get(pack_of(hit))
-        if weight is not None and not hit.negated:
-            doubt *= 1 - min(MAX_CERTAINTY, weight * hit.degree)
-    return round(min(MAX_CERTAINTY, 1 - doubt), DECIMALS)

@@ -92,6 +92,34 @@ class Issue(Struct, array_like=True, gc=False):
     inferred: bool = False
 
 
+class Views(Struct, array_like=True, gc=False):
+    """What was said so far as sums a view: what ``core.judge`` needs of a conversation, and no word of it.
+
+    Sums are in units of the model ``model``; sizes are characters, two more for each text.
+    """
+
+    model: str = ""
+    first: int = 0
+    first_size: int = 0
+    later: int = 0
+    later_size: int = 0
+    last: int = 0
+    last_size: int = 0
+    desk: int = 0
+    desk_size: int = 0
+    desk_last: int = 0
+    desk_last_size: int = 0
+    customer_turns: int = 0
+    desk_turns: int = 0
+    questions: int = 0
+    exclamations: int = 0
+    last_questions: int = 0
+    last_exclamations: int = 0
+    thanks: int = 0
+    last_thanks: bool = False
+    customer_spoke_last: bool = False
+
+
 class ScoreSums(Struct, array_like=True, gc=False):
     """The course of the customer's dissatisfaction, as sums that grow turn by turn."""
 
@@ -102,6 +130,7 @@ class ScoreSums(Struct, array_like=True, gc=False):
     last: float = 0.0
     anger: float = 0.0
     abuse: float = 0.0
+    views: Views = field(default_factory=Views)
 
 
 class Points(Struct, array_like=True, gc=False):

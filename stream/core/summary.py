@@ -20,8 +20,8 @@ from stream.core.state import Clock, ClockState, Points, State
 # Term lists whose presence in the customer's latest words says that the matter ended well.
 _PLEASED = ("emotion.gratitude.", "emotion.praise.", "emotion.joy.")
 
-# The whole conversation's dissatisfaction, from the turns' scores. What a customer says last weighs
-# as much as all turns together: on recorded chats the end tells more about a rating than the start.
+# The whole conversation's dissatisfaction where no judge is, from the turns' scores. What a customer
+# says last weighs as much as all turns together: the end tells more about a rating than the start.
 _WEIGHTS = {"mean": 0.35, "last": 0.35, "maximum": 0.15, "unanswered": 0.15}
 # Above this the last turn counts as an unhappy end; the scorers' own "rather yes than no".
 _UNHAPPY = 0.7
@@ -69,7 +69,7 @@ def take_points(state: State, rule_id: str) -> None:
 def of(book: RuleBook, state: State) -> Summary:
     """Return the summary of a closed conversation."""
     attributes = state.attributes
-    dissatisfaction, basis = _dissatisfaction(state)
+    dissatisfaction, basis = _dissatisfaction(book, state)
     entries = tuple(
         ScorecardEntry(rule_id=rule_id, points=entry.points, count=entry.count, why=entry.why)
         for rule_id, entry in sorted(state.points.items())
@@ -134,8 +134,10 @@ def _unanswered(state: State) -> bool:
     return bool(state.turns) and state.turns[-1].answered_at is None
 
 
-def _dissatisfaction(state: State) -> tuple[float, tuple[Basis, ...]]:
+def _dissatisfaction(book: RuleBook, state: State) -> tuple[float, tuple[Basis, ...]]:
     sums = state.scores
+    if book.judge is not None and book.judge.judges(sums.views):
+        return book.judge.dissatisfaction(sums.views)
     values = {
         "mean": sums.total / sums.count if sums.count else 0.0,
         "last": sums.last,

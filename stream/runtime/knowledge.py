@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from stream import models, packs
@@ -46,6 +47,16 @@ def open_knowledge(
     return of_book(book, data_dir)
 
 
-def of_book(book: RuleBook, data_dir: Path | None = None) -> Knowledge:
-    """Return a book with the annotator it asks for."""
-    return Knowledge(book, models.build_annotator(book.terms, data_dir=data_dir))
+def of_book(
+    book: RuleBook,
+    data_dir: Path | None = None,
+    scorer: str = models.DEFAULT_SCORER,
+    learned: models.Learned | None = None,
+) -> Knowledge:
+    """Return a book with the annotator and the judge it asks for.
+
+    ``learned`` stands for the shipped model.
+    """
+    if scorer == models.LEARNED:
+        book = replace(book, judge=(learned or models.shipped_model()).judge)
+    return Knowledge(book, models.build_annotator(book.terms, scorer, data_dir, learned=learned))
