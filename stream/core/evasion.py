@@ -237,7 +237,8 @@ class _Case:
     """What is noted while a suspicion is judged."""
 
     __slots__ = (
-        "altered", "clipped", "digits", "doubled", "end", "gaps", "heard", "letters", "start", "text", "tricks", "unlike"
+        "altered", "clipped", "digits", "doubled", "end", "gaps",
+        "heard", "letters", "start", "text", "tricks", "unlike",
     )  # fmt: skip
 
     def __init__(self, text: str, start: int, end: int) -> None:
@@ -313,7 +314,7 @@ def _continues(text: str, start: int, end: int) -> bool:
 
 
 def _same_run(one: str, other: str) -> bool:
-    return (_is_latin(one) and _is_latin(other)) or (one.isdigit() and other.isdigit())
+    return (_is_latin(one) and _is_latin(other)) or (one in NUMERALS and other in NUMERALS)
 
 
 def _in_word(text: str, place: int, words: frozenset[str], case: _Case) -> bool:

@@ -290,7 +290,8 @@ class Tables:
 
     def ends_alike(self, typed: str, unit: str) -> bool:
         """Whether what was typed ends as a reading of the unit does, to the letter."""
-        return any(typed[-1] == syllable[-1] for syllable in self._readings.get(unit, (typed,)))
+        last = typed[-1].replace("v", "u")
+        return any(last == syllable[-1].replace("v", "u") for syllable in self._readings.get(unit, (typed,)))
 
     def is_homophone(self, seen: str, unit: str) -> bool:
         """Whether two characters are read alike to the letter."""
