@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from stream.core import clocks, findings, summary
+from stream.core import clocks, findings, rules, summary
 from stream.core.annotation import EMPTY, Annotation
 from stream.core.book import RuleBook
 from stream.core.clocks import Due, Fired
@@ -77,6 +77,7 @@ class Work:
         for fired in wrong:
             rule = self.book.rules.get(self.state.names[fired.clock.policy])
             if rule is not None:
+                rules.untell(self.state.rules, rule.id, fired.due)
                 self.take_back_hit(RuleHit(rule, fired.due, 1), clock_id=self.state.clock_id(fired.clock))
                 continue
             finding = findings.of_clock(self.book, self.state, fired, corrected=True)

@@ -170,6 +170,16 @@ def test_a_close_stops_what_waits_and_a_reopening_lets_it_wait_anew(chat: Chat) 
     assert waits == [("emotion.day.uncomforted", "raised", 110)]
 
 
+def test_a_close_that_a_timer_overtook_leaves_a_rule_free_to_fire_again(chat: Chat) -> None:
+    chat.say(0, "customer", "快点")
+    chat.timer(30, "rule:emotion.day.unhurried#1")
+    chat.event(10, "conversation.closed")
+    assert ("emotion.day.unhurried", "corrected", 30) in chat.findings()
+    chat.say(15, "customer", "快点")  # once a conversation, and it has not been
+    chat.tick(46)
+    assert chat.findings()[-1] == ("emotion.day.unhurried", "raised", 45)
+
+
 def test_what_a_late_word_sets_going_after_the_close_ends_with_the_memory(chat: Chat) -> None:
     chat.say(0, "customer", "你好")
     chat.say(5, "agent", "您好")

@@ -16,6 +16,7 @@ from stream.core.rules.evaluate import (
     on_close,
     on_due,
     on_message,
+    untell,
 )
 from stream.core.rules.model import (
     Arm,
@@ -60,4 +61,5 @@ __all__ = [
     "on_due",
     "on_message",
     "render_why",
+    "untell",
 ]

@@ -137,6 +137,13 @@ def forget_firing(memory: Memory, rule_id: str) -> None:
             del memory[rule_id]
 
 
+def untell(memory: Memory, rule_id: str, due: int) -> None:
+    """Let a wait that was told too early run again: its clock proved to have stopped before ``due``."""
+    own = memory.get(rule_id)
+    if own is not None and own.told is not None and own.told.waiting.due == due:
+        _untell(own, due)
+
+
 def forget_waits(memory: Memory) -> None:
     """Let no rule wait any more: the conversation ended before what they waited for was due."""
     for rule_id, own in list(memory.items()):
