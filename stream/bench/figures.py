@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Final
 
@@ -69,6 +69,10 @@ class Row:
     held: bool | None
     how: str = ""
     why: str = ""
+
+    def unjudged(self, why: str) -> Row:
+        """Return the row without its verdict, where there is one."""
+        return self if self.held is None else replace(self, held=None, why=why)
 
     def document(self) -> dict[str, Any]:
         """Return the row as ``bench --json`` writes it; ``budget`` is the limit alone."""

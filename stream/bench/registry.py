@@ -1,0 +1,71 @@
+"""What can be measured, by name, in the order in which it runs: cheap and quiet first, Kafka last."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import NamedTuple
+
+from stream.bench import contest, core, latency, local, recovery, start, states
+from stream.bench.figures import Figure, Row, at_least, at_most
+from stream.bench.session import Session
+
+
+class Bench(NamedTuple):
+    """One group of figures and how it is measured. ``kafka``: it needs a broker."""
+
+    about: str
+    figures: Sequence[Figure]
+    measure: Callable[[Session], list[Row]]
+    kafka: bool = False
+
+
+_QUICK = "--quick: sizes too small to judge by"
+
+LATENESS = Figure("clocks.lateness", "ms", "p99 of due clocks, 100,000 open issues", at_most(1_000))
+MATCHER = Figure("matcher.vs_houbb", "x", "matching with all conversions / houbb sensitive-word", at_least(1))
+
+
+def _later(session: Session) -> list[Row]:  # noqa: ARG001 - the signature of a group
+    return [
+        LATENESS.unmeasured("the clocks of issues are not built yet"),
+        MATCHER.unmeasured("the peer and its word list are not part of this release's bench"),
+    ]
+
+
+BENCHES: Mapping[str, Bench] = MappingProxyType(
+    {
+        "start": Bench("help, imports, packs", start.COMMAND_FIGURES, start.measure_commands),
+        "core": Bench("annotate and step, one core", core.FIGURES, core.measure),
+        "state": Bench("size of conversations", states.FIGURES, states.measure),
+        "local": Bench("the embedded runtime over HTTP", local.FIGURES, local.measure),
+        "worker": Bench(
+            "a worker's start and weight", start.WORKER_FIGURES, start.measure_worker, kafka=True
+        ),
+        "latency": Bench("message to webhook", latency.FIGURES, latency.measure, kafka=True),
+        "recovery": Bench("after kill -9", recovery.FIGURES, recovery.measure, kafka=True),
+        "kafka": Bench("whole jobs side by side", contest.FIGURES, contest.measure, kafka=True),
+        "later": Bench("figures of what is to come", (LATENESS, MATCHER), _later),
+    }
+)
+
+
+def run(session: Session, names: Sequence[str], rows: Callable[[Sequence[Row]], None]) -> list[Row]:
+    """Measure the named groups (all, where none is named), in the registry's order; return their rows.
+
+    ``rows`` is told each group's as soon as they are there: a run that is cut short has shown something.
+    A group that fails is no reason to lose the others: its figures say what happened.
+    """
+    found: list[Row] = []
+    for name, bench in BENCHES.items():
+        if names and name not in names:
+            continue
+        try:
+            group = bench.measure(session)
+        except Exception as error:  # noqa: BLE001 - told in the rows
+            why = f"the measurement failed: {type(error).__name__}: {error}"
+            group = [figure.unmeasured(why) for figure in bench.figures]
+        judged = [row.unjudged(_QUICK) for row in group] if session.quick else group
+        rows(judged)
+        found += judged
+    return found
