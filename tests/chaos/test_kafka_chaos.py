@@ -26,7 +26,8 @@ from stream.core.outputs import Finding
 from stream.runtime.broker import LocalBroker
 from stream.runtime.conversations import Conversations, Input, Knowledge
 from stream.runtime.kafka.exits import Exit
-from stream.runtime.kafka.worker import Driver, open_books
+from stream.runtime.kafka.preparation import open_books
+from stream.runtime.kafka.worker import Driver
 from stream.testing import cache_home
 from tests.integration.kafkasystem import (
     CALM,

@@ -194,6 +194,7 @@ async def test_no_partition_is_lost_or_shared_when_a_second_worker_comes_and_goe
 async def test_static_member_comes_back_without_a_rebalance(
     system: Installation, kafka_admin: KafkaAdminClient
 ) -> None:
+    system.kafka["session_timeout"] = "60s"  # beside other tests a start may take longer than a session
     async with system.worker("w0") as first:
         process = system.process("w1")
         await until(lambda: "recovered" in process.text(), "the first start's recovery")
@@ -367,11 +368,11 @@ async def test_packs_that_come_by_the_configuration_topic_take_hold(
     producer = system.producer()
     producer.send(names.config, key=b"packs", value=json.dumps(command).encode(), partition=0).get(10)
     async with system.worker() as worker:
-        version = worker._knowledge().book.version
+        version = worker._shelf.knowledge().book.version
         producer.send(
             names.config, key=b"packs", value=b'{"type":"packs.activate","packs":{}}', partition=0
         ).get(10)
-        await until(lambda: worker._knowledge().book.version != version, "the old packs again")
+        await until(lambda: worker._shelf.knowledge().book.version != version, "the old packs again")
         producer.send(names.config, key=b"other", value=b"nonsense", partition=0).get(10)
         bad = json.dumps({"type": "packs.activate", "packs": {"../x.yaml": "a"}}).encode()
         producer.send(names.config, key=b"packs", value=bad, partition=0).get(10)

@@ -13,7 +13,7 @@ from stream.core.state import Source, State
 from stream.runtime.conversations import Applied
 from stream.runtime.kafka import changelog
 from stream.runtime.kafka.changelog import Replay
-from stream.runtime.kafka.partition import _state_rows
+from stream.runtime.kafka.outputs import state_rows
 
 
 def record(applied: Sequence[int], words: str = "") -> bytes:
@@ -89,7 +89,7 @@ def test_tombstone_deletes() -> None:
 
 def test_what_a_batch_changed_and_forgot_becomes_one_row_each() -> None:
     applied = Applied(changed={"a": b"1"}, forgotten={"b": (7, -1, -1), "c": (-1, -1, -1)})
-    rows = {row.key: row.value for row in _state_rows(applied)}
+    rows = {row.key: row.value for row in state_rows(applied)}
     assert rows == {b"a": b"1", b"b": changelog.gone("b", (7, -1, -1)), b"c": None}
 
 

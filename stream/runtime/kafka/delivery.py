@@ -50,6 +50,8 @@ REPLAYED = "replayed"
 class Delivery:
     """Owns the receivers whose topics this worker was assigned."""
 
+    name = "notifications to accept"
+
     def __init__(
         self,
         kafka: Kafka,

@@ -9,6 +9,7 @@ way alone would not do: to Faust a partition taken up again may be a second late
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import deque
 from collections.abc import Callable
 from typing import Any
@@ -56,6 +57,8 @@ class Inbox:
         self._arrived = asyncio.Event()
         self._room = asyncio.Event()
         self.records = 0
+        self.taken_at = time.monotonic()
+        """Since when something waits that nobody has taken (`time.monotonic()`)."""
         self.moving = False
         """Whether the owner takes batches; where it does not, nobody waits for it."""
 
@@ -64,6 +67,8 @@ class Inbox:
 
     async def put(self, fed: Fed) -> None:
         """Add a batch; returns when there is room for the next, or its partition is left out."""
+        if not self._waiting:
+            self.taken_at = time.monotonic()
         self._waiting.append(fed)
         self.records += len(fed.batch)
         self._arrived.set()
@@ -103,6 +108,7 @@ class Inbox:
         """Return the next batches, at least one and as many as fit; empty where none waits."""
         taken: list[Fed] = []
         count = 0
+        self.taken_at = time.monotonic()
         while self._waiting:
             size = len(self._waiting[0].batch)
             if taken and count + size > most_records:

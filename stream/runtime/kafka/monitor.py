@@ -20,6 +20,7 @@ from faust.types import TP
 from stream import metrics as m
 from stream.core.state import Source
 from stream.metrics import Metrics
+from stream.runtime.kafka.inbox import Inbox
 from stream.runtime.kafka.names import Names
 from stream.runtime.kafka.ownership import Ownership, source_offsets
 from stream.runtime.kafka.watchdog import Progress, Vitals
@@ -94,14 +95,25 @@ def outage_survived(consequence: str) -> Iterator[None]:
 
 
 class Monitor:
-    """Keeps lag, progress and forgotten keys in order while the worker runs."""
+    """Keeps lag, progress and forgotten keys in order while the worker runs.
 
-    def __init__(self, broker: Broker, ownership: Ownership, names: Names, metrics: Metrics) -> None:
+    `inboxes` are those beside the conversation processors', by what the watchdog calls them.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        ownership: Ownership,
+        names: Names,
+        metrics: Metrics,
+        inboxes: Mapping[str, Inbox],
+    ) -> None:
         self.lag: Mapping[TP, int] = {}
         self.vitals = Vitals(time.monotonic(), {})
         self._broker = broker
         self._ownership = ownership
         self._names = names
+        self._inboxes = inboxes
         self._watch(metrics)
 
     def _watch(self, metrics: Metrics) -> None:
@@ -149,6 +161,8 @@ class Monitor:
             processor = self._ownership.processors.get(tp.partition)
             if processor is not None and processor.running:
                 moving[f"{tp.topic}/{tp.partition}"] = Progress(lag, processor.progress_at)
+        for name, inbox in self._inboxes.items():
+            moving[name] = Progress(inbox.records, inbox.taken_at)
         return moving
 
     async def measure(self) -> None:

@@ -22,13 +22,11 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import Protocol
 
-from alerts.model import Alert
 from stream import wire
 from stream.core.events import Received, Tick, Timer
-from stream.core.outputs import Contact, Finding, Score, Summary
 from stream.core.state import Source, UnsupportedVersionError
 from stream.runtime.conversations import Applied, Conversations, Input, Knowledge
-from stream.runtime.kafka import changelog
+from stream.runtime.kafka import outputs
 from stream.runtime.kafka.changelog import Replay
 from stream.runtime.kafka.exits import Exit, WorkerExit, describe
 from stream.runtime.kafka.feed import Record
@@ -255,9 +253,12 @@ class ConversationProcessor:
         for one in fed:
             if self._sources[one.batch.topic] is Source.MESSAGES:
                 self.position = one.batch.last_offset + 1
-        batch.states = _state_rows(applied)
+        batch.states = outputs.state_rows(applied)
         batch.begun = time.perf_counter()
-        batch.outputs = await self._tell(applied)
+        names = self._shared.names
+        batch.outputs = await outputs.tell(
+            self._shared.publisher, names, self.number, applied, self._shared.zone
+        )
         for one, record, problem in refused:
             batch.outputs.append(await self._bury(one, record, problem))
         self._told.put_nowait(batch)
@@ -340,32 +341,6 @@ class ConversationProcessor:
                 self._refuse(owner, record, problem, refused)
         return done
 
-    async def _tell(self, applied: Applied) -> list[Confirmation]:
-        """Hand the outputs over; their partition is the conversation's, contacts go by customer."""
-        names, zone = self._shared.names, self._shared.zone
-        rows: dict[str, list[Row]] = {}
-        contacts: list[Row] = []
-        for record in applied.records:
-            if isinstance(record, Score):
-                continue
-            if isinstance(record, Contact):
-                contacts.append(Row(record.customer_id.encode(), wire.encode(record, zone)))
-                continue
-            key = record.conversation_id.encode()
-            if isinstance(record, Alert):
-                rows.setdefault(names.alerts, []).append(Row(key, wire.encode_alert(record, zone)))
-            elif isinstance(record, Finding):
-                rows.setdefault(names.findings, []).append(Row(key, wire.encode(record, zone)))
-            elif isinstance(record, Summary):
-                rows.setdefault(names.conversations, []).append(Row(key, wire.encode(record, zone)))
-        publisher = self._shared.publisher
-        confirmations: list[Confirmation] = []
-        for topic, batch in rows.items():
-            confirmations += await publisher.send(topic, self.number, batch)
-        if contacts:
-            confirmations += await publisher.send_keyed(names.contacts, contacts)
-        return confirmations
-
     async def _bury(self, fed: Fed, record: Record, problem: InvalidMessage) -> Confirmation:
         self._shared.observer.dead(problem.reason)
         batch = fed.batch
@@ -440,14 +415,6 @@ class ConversationProcessor:
         while more := self.conversations.take_due(until):
             timers += more
         return timers
-
-
-def _state_rows(applied: Applied) -> list[Row]:
-    rows = [Row(name.encode(), raw) for name, raw in applied.changed.items()]
-    for name, offsets in applied.forgotten.items():
-        kept = any(offset >= 0 for offset in offsets)
-        rows.append(Row(name.encode(), changelog.gone(name, offsets) if kept else None))
-    return rows
 
 
 def _is_tick(entry: Input) -> bool:

@@ -36,6 +36,8 @@ def notification_row(notification: Notification) -> Row:
 class AlertProcessor:
     """Reads `qa.alerts`, writes `qa.notify.<receiver>`; acknowledges what is confirmed."""
 
+    name = "alerts to plan"
+
     def __init__(
         self,
         names: Names,

@@ -20,7 +20,8 @@ from stream.runtime.demo import DEFAULT_SPEED, shipped_day
 from stream.runtime.kafka import client
 from stream.runtime.kafka.ingest import Ingest
 from stream.runtime.kafka.names import Names
-from stream.runtime.kafka.worker import Worker, parse_alerts
+from stream.runtime.kafka.preparation import parse_alerts
+from stream.runtime.kafka.worker import Worker
 from stream.runtime.send import Plan, Planned, planned
 from stream.settings import Settings
 

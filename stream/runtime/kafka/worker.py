@@ -20,20 +20,14 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
 from aiokafka.errors import KafkaError
 
-from alerts import config as alerts_config
 from alerts.clock import WallClock as DeliveryClock
-from alerts.config import AlertsConfig
 from stream import metrics as m
-from stream import models
 from stream.core.events import Timer
 from stream.metrics import DeliveryCounts, Metrics
-from stream.packs import Options
-from stream.packs.books import Books
 from stream.runtime import cluster, topics
 from stream.runtime.clock import Clock, WallClock
 from stream.runtime.conversations import Knowledge
@@ -52,17 +46,14 @@ from stream.runtime.kafka.names import ALL_ROLES, Names, Role
 from stream.runtime.kafka.ownership import Ownership
 from stream.runtime.kafka.partition import Shared
 from stream.runtime.kafka.planning import AlertProcessor
+from stream.runtime.kafka.preparation import ACTIVATED, Shelf, check_topics, parse_alerts
 from stream.runtime.kafka.publisher import Publisher, Row, confirm
 from stream.runtime.kafka.timers import TICK_S, ClockDriver
 from stream.runtime.kafka.watchdog import Watchdog
-from stream.runtime.knowledge import directories_of, limits_of
 from stream.settings import Settings, ensure_data_dir
 from stream.wire import encode
 
 logger = logging.getLogger(__name__)
-
-ACTIVATED = "packs.activated"
-"""Folder in the data directory for packs that came by `qa.config`."""
 
 FAUST_STOP_S = 10.0
 """Faust's part of a stop takes under a second; it commits once and closes its connections."""
@@ -99,8 +90,7 @@ class Worker:
         self._clock = clock or WallClock()
         self._data_dir = ensure_data_dir(settings)
         self._alerts = parse_alerts(settings)
-        self._books = None if knowledge else open_books(settings, self._data_dir)
-        self._knowledge = knowledge or self._of_books
+        self._shelf = Shelf(settings, self._data_dir, self.metrics, knowledge)
         self._counts = Counts(self.metrics)
         self._heartbeats = Heartbeats(settings.kafka.session_timeout / 1000)
         self._configured = asyncio.Event()
@@ -109,30 +99,6 @@ class Worker:
         self._ownership: Ownership | None = None
         self._delivery: Delivery | None = None
         self._monitor: Monitor | None = None
-
-    # Knowledge ----------------------------------------------------------------------------------------------
-
-    def _of_books(self) -> Knowledge:
-        assert self._books is not None
-        loaded = self._books.current
-        return Knowledge(loaded.book, loaded.annotator)
-
-    def reload(self) -> bool:
-        """Read the packs anew; on any fault the old ones stay. Runs in a thread."""
-        if self._books is None:
-            return False
-        result = self._books.reload()
-        self._tell_packs(ok=result.ok, seconds=result.seconds)
-        for problem in result.problems:
-            logger.log(logging.INFO if result.ok else logging.ERROR, "packs: %s", problem)
-        return result.ok
-
-    def _tell_packs(self, *, ok: bool, seconds: float) -> None:
-        self.metrics.tell(m.PACKS_INFO, self._knowledge().book.version)
-        self.metrics.gauge(m.PACKS_LOADED).set(ok)
-        self.metrics.gauge(m.PACKS_LOAD_SECONDS).set(seconds)
-        if ok:
-            self.metrics.gauge(m.PACKS_LOADED_AT).set(WallClock().now_ms() / 1000)
 
     # Ending -------------------------------------------------------------------------------------------------
 
@@ -224,7 +190,7 @@ class Worker:
             zone=self.settings.tzinfo,
             live=self._driver is Driver.WALL,
             publisher=publisher,
-            knowledge=self._knowledge,
+            knowledge=self._shelf.knowledge,
             heartbeats=self._heartbeats,
             observer=self._counts,
             read_state=self._read_state,
@@ -270,7 +236,8 @@ class Worker:
             failed=self.failed,
             forget=self._clocks.forget,
         )
-        self._monitor = Monitor(broker, self._ownership, names, self.metrics)
+        inboxes = {one.name: one.inbox for one in (planner, self._delivery) if one is not None}
+        self._monitor = Monitor(broker, self._ownership, names, self.metrics, inboxes)
         self.metrics.watch(m.CLOCKS_WAITING, lambda: self._clocks.waiting)
         self.metrics.watch(m.READY, lambda: not self.unready())
         self._follow_rebalances(app, self._ownership)
@@ -296,8 +263,9 @@ class Worker:
     def _start_tasks(self) -> None:
         assert self._monitor is not None
         kafka = self.settings.kafka
-        config = ConfigTail(kafka, self.names.config, self, self._data_dir / ACTIVATED, self._configured.set)
-        self._tell_packs(ok=True, seconds=0.0)
+        config = ConfigTail(
+            kafka, self.names.config, self._shelf, self._data_dir / ACTIVATED, self._configured.set
+        )
         self._spawn(config.run(), "configuration")
         self._spawn(self._monitor.beat(), "beat")
         self._spawn(self._monitor.measure(), "lag")
@@ -407,49 +375,6 @@ async def _started(
 ) -> None:
     await start()
     stack.push_async_callback(stop)
-
-
-def parse_alerts(settings: Settings) -> AlertsConfig:
-    """Return the alerts section, parsed.
-
-    Raises:
-        alerts.config.AlertsConfigError: With all its faults.
-    """
-    return alerts_config.parse(
-        settings.alerts, source=settings.source, locate=lambda path: settings.locate("alerts", *path)
-    )
-
-
-def open_books(settings: Settings, data_dir: Path) -> Books:
-    """Return the configured packs, with room for those that come by `qa.config`.
-
-    Raises:
-        stream.packs.PackError: With every problem of every file.
-    """
-    activated = data_dir / ACTIVATED
-    # What an earlier run was told is told again by the topic.
-    activated.mkdir(parents=True, exist_ok=True)
-    return Books(
-        [*directories_of(settings), activated],
-        Options(disable=settings.disable, limits=limits_of(settings)),
-        build=lambda book: models.build_annotator(book.terms, data_dir=data_dir),
-        monotonic=time.monotonic,
-    )
-
-
-def check_topics(settings: Settings, receivers: Iterable[str]) -> None:
-    """Return if every topic is there with the right partitions. Blocks for a few round trips.
-
-    Raises:
-        stream.runtime.topics.TopicsError: Some are not; says which, and what to do.
-        stream.runtime.cluster.UnreachableError: The broker cannot be asked.
-    """
-    with cluster.admin(settings.kafka) as admin:
-        differences = topics.check(admin, cluster.wanted_topics(settings.kafka, sorted(receivers)))
-    topics.refuse_fatal(differences)
-    missing = [difference.topic for difference in differences if difference.what == "topic"]
-    if missing:
-        raise topics.TopicsError(f"missing topics: {', '.join(missing)}. Make them: yanshao topics apply")
 
 
 def run_worker(settings: Settings, roles: Iterable[Role] = ALL_ROLES, *, driver: Driver = Driver.WALL) -> int:
