@@ -194,6 +194,7 @@ PROJECT = tomllib.loads(text_of(ROOT / "pyproject.toml"))["project"]
     [
         ("## At run time", _names(PROJECT["dependencies"])),
         ("## For development", _names(PROJECT["optional-dependencies"]["dev"])),
+        ("## For training", _names(PROJECT["optional-dependencies"]["train"])),
         ("## For benchmarks", _names(PROJECT["optional-dependencies"]["bench"])),
     ],
 )
