@@ -11,6 +11,7 @@ there was no such silence, the alert is open as before, under its own id. Open k
 from __future__ import annotations
 
 from collections.abc import Sequence
+from urllib.parse import quote
 
 import msgspec
 from msgspec import Struct, field
@@ -117,7 +118,7 @@ class _Teller:
             [
                 Link(
                     rel="conversation",
-                    href=conversation_url.replace("{conversation_id}", state.conversation_id),
+                    href=conversation_url.replace("{conversation_id}", quote(state.conversation_id, safe="")),
                 )
             ]
             if conversation_url

@@ -157,7 +157,7 @@ FINDINGS = CounterDef(
 RULE_FINDINGS = CounterDef(
     name="yanshao_rule_findings_total", section=DETECTION, unit="findings", labels=(RULE_ID,),
     meaning="Findings by rule (active rules).",
-    remedy="A rule far above the others is noise: `yanshao packs noise`, `yanshao rules explain`.",
+    remedy="A rule far above the others is noise: `yanshao rules explain` on one of its chats.",
 )
 STAGED_HITS = CounterDef(
     name="yanshao_rule_staged_hits_total", section=DETECTION, unit="hits", labels=(RULE_ID,),
@@ -195,7 +195,7 @@ STATE_BYTES = GaugeDef(
 SUMMARIES = CounterDef(
     name="yanshao_summaries_total", section=CONVERSATION, unit="summaries", labels=(OUTCOME, REVISION),
     meaning="Summaries written, by outcome; a rating, a reopening or a late event makes a later one.",
-    remedy="unresolved or abandoned up: see the supervisors' dashboard and `yanshao metrics explain`.",
+    remedy="unresolved or abandoned up: see the supervisors' dashboard, then the summaries themselves.",
 )
 CONVERSATION_DISSATISFACTION = HistogramDef(
     name="yanshao_conversation_dissatisfaction", section=CONVERSATION, unit="ratio", buckets=SCORE_BOUNDS,
@@ -214,12 +214,12 @@ RESPONSE_SECONDS = HistogramDef(
 CLOCKS_OPEN = GaugeDef(
     name="yanshao_clocks_open", section=CLOCKS, unit="clocks", labels=(CLOCK_KIND, CLOCK_STATE),
     meaning="OLA clocks that are open now, by kind and state.",
-    remedy="breached growing: answers are owed now; `yanshao ola open` lists them by time left.",
+    remedy="breached growing: answers are owed now; `yanshao alerts list` names the conversations.",
 )
 CLOCK_OLDEST = GaugeDef(
     name="yanshao_clock_oldest_overdue_seconds", section=CLOCKS, unit="seconds", labels=(CLOCK_KIND,),
     meaning="How long the most overdue open clock of a kind is past its target; absent where none is.",
-    remedy="Somebody was forgotten: `yanshao ola open` names the conversation and who owes the answer.",
+    remedy="Somebody was forgotten: `yanshao alerts list` names the conversation and who owes the answer.",
 )
 CLOCKS_STOPPED = CounterDef(
     name="yanshao_clocks_stopped_total", section=CLOCKS, unit="clocks",
@@ -319,7 +319,7 @@ LEDGER_ERRORS = CounterDef(
 PARTITION_LAG = GaugeDef(
     name="yanshao_partition_lag_records", section=KAFKA, unit="records", labels=(TOPIC, PARTITION),
     meaning="Records of an assigned partition not yet applied and confirmed.",
-    remedy="Growing: add workers up to the number of partitions; `yanshao capacity` says how many.",
+    remedy="Growing: add workers up to the number of partitions; yanshao_batch_seconds says what is slow.",
 )
 PROGRESS_AGE = GaugeDef(
     name="yanshao_partition_progress_age_seconds", section=KAFKA, unit="seconds", labels=(TOPIC, PARTITION),

@@ -68,7 +68,9 @@ def command(
     try:
         with shipped as day, progress(_total(sources), "replay") as advance:
             events = replay.read([str(day)] if demo else sources, advance)
-            done = replay.replay(knowledge, events, close=not no_close)
+            done = replay.replay(
+                knowledge, events, close=not no_close, conversation_url=settings.conversation.url
+            )
         replay.write(done, out, settings.tzinfo)
     except (OSError, EOFError, zlib.error, ZstdError) as error:
         fail(str(error))

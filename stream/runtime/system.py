@@ -86,6 +86,7 @@ class LocalSystem:
             clock=clock,
             zone=settings.tzinfo,
             queue=Queue(settings.local.queue_events, settings.local.queue_bytes),
+            conversation_url=settings.conversation.url,
             observe=self._observe,
         )
         self._tell_packs(ok=True, seconds=time.monotonic() - begun)

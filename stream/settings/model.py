@@ -142,8 +142,6 @@ class Local(_Section):
     """Events that may wait; beyond it the HTTP door answers 429."""
     queue_bytes: int = Field(default=64 * 1024 * 1024, ge=1024 * 1024)
     """Bytes of events that may wait."""
-    group_commit: Duration = 20
-    """Longest time an event waits for others to share its transaction."""
     max_request_events: int = Field(default=5_000, ge=1, le=100_000)
     """Most events of one HTTP request."""
 
@@ -155,13 +153,8 @@ class Conversation(_Section):
     """Silence after which a conversation counts as closed (`inferred`)."""
     keep_after_close: Duration = 10 * 60_000
     """How long a closed conversation is kept for a rating or a late message."""
-
-
-class Privacy(_Section):
-    """What leaves the process."""
-
-    mask: bool = True
-    """Mask phone, ID card, bank card, e-mail, address and order numbers in every output."""
+    url: str | None = Field(default=None, max_length=2048, pattern=r"^https?://[^\s]+$")
+    """Where to open a conversation in your own desk, with `{conversation_id}` in it; alerts link to it."""
 
 
 class Settings(BaseSettings):
@@ -194,7 +187,6 @@ class Settings(BaseSettings):
     kafka: Kafka = Kafka()
     local: Local = Local()
     conversation: Conversation = Conversation()
-    privacy: Privacy = Privacy()
     alerts: dict[str, Any] = Field(default_factory=dict)
     """Receivers and routes. Their secrets come by `*_env` and `*_file`."""
 

@@ -130,3 +130,13 @@ def test_no_more_findings_are_kept_than_are_read(state: State) -> None:
         told(state, finding(f"f-{number}"))
     (alert,) = alerting.apply(EMPTY_BOOK, state, [finding("f-9", severity="high")])
     assert [one.finding_id for one in alert.findings] == ["f-6", "f-7", "f-8", "f-9"]
+
+
+def test_an_alert_links_to_its_conversation_in_the_desk(state: State) -> None:
+    state.conversation_id = "c/1 2"
+    (alert,) = alerting.apply(
+        EMPTY_BOOK, state, [finding("f-1")], conversation_url="https://desk.example/chats/{conversation_id}"
+    )
+    assert [(link.rel, link.href) for link in alert.links] == [
+        ("conversation", "https://desk.example/chats/c%2F1%202")
+    ]

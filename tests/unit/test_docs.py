@@ -130,8 +130,6 @@ def command_of(words: list[str]) -> tuple[click.Command, list[str]]:
 
 @every_present
 def test_every_command_named_is_there_with_its_options(page: Path):
-    if page.name == "metrics.md":
-        pytest.skip("written from the table of metrics, whose remedies name commands of later releases")
     for words in calls(page):
         command, rest = command_of(words)
         known = {option for parameter in command.params for option in parameter.opts} | {"--help", "-h"}

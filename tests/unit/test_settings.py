@@ -74,13 +74,13 @@ def test_environment_reaches_every_level_and_takes_lists(config):
         YANSHAO_PACKS="shipped, ./ours",
         YANSHAO_KAFKA__BOOTSTRAP="k1:9092,k2:9092",
         YANSHAO_KAFKA__BATCH__WAIT="5ms",
-        YANSHAO_PRIVACY__MASK="false",
+        YANSHAO_KAFKA__SSL_CHECK_HOSTNAME="false",
     )
     assert settings.data_dir == Path("/var/lib/yanshao")
     assert settings.packs == ("shipped", "./ours")
     assert settings.kafka.bootstrap == ("k1:9092", "k2:9092")
     assert settings.kafka.batch.wait == 5
-    assert settings.privacy.mask is False
+    assert settings.kafka.ssl_check_hostname is False
 
 
 def test_file_is_found_by_argument_then_variable_then_here(tmp_path, monkeypatch):

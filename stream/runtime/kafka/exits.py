@@ -1,7 +1,7 @@
 """How a worker ends: one exit code for each reason, so that whoever restarts it can tell them apart.
 
 Codes start at 70, above those of shells and of the command line. What an operator does about each
-stands beside it; `docs/reliability.md` repeats it.
+stands beside it; `docs/operations.md` repeats it.
 """
 
 from __future__ import annotations

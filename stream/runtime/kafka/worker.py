@@ -195,6 +195,7 @@ class Worker:
             observer=self._counts,
             read_state=self._read_state,
             start_offsets=broker.start_offsets,
+            conversation_url=self.settings.conversation.url,
         )
         planner = None
         if Role.ALERTS in self.roles:
