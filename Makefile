@@ -4,13 +4,14 @@ VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 
-.PHONY: install run test bench chaos check lock docs
+.PHONY: install run test bench bench-peers chaos check lock docs
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make run    the demo day on the embedded runtime, alerts on this terminal"
 	@echo "make test   all tests (Kafka needs Java >= 17 and Maven; skipped loudly where missing)"
 	@echo "make bench  speed and memory, as ratios inside one run"
+	@echo "make bench-peers  the matcher beside houbb/sensitive-word (needs Java and Maven)"
 	@echo "make chaos  the long kill -9 / broker restart suite"
 	@echo "make check  lint, types, import contracts"
 	@echo "make docs   rewrite the generated documents (schemas, metrics)"
@@ -32,6 +33,9 @@ test: install
 
 bench: install
 	@$(BIN)/yanshao bench --json bench.json
+
+bench-peers: install
+	@$(BIN)/python -m stream.bench.matcher tests/golden/evasions/forms.yaml
 
 chaos: install
 	@$(BIN)/python -m pytest tests/chaos --chaos=long

@@ -1,9 +1,9 @@
 """Our matcher beside houbb's sensitive-word, the fastest known engine of the kind, on its own word list.
 
-``python -m stream.bench.matcher [FORMS]`` (``make bench-peers``). The peer's jar comes from Maven Central, its
-list of some 64,000 words out of that jar, and a small driver is compiled with the machine's JDK; nothing of
-it is kept. Both sides read the same lines, the sentences of the shipped day; rounds take turns on one core,
-the best of each counts.
+``python -m stream.bench.matcher [FORMS]`` (``make bench-peers``). The peer's jar comes from Maven Central,
+its list of some 64,000 words out of that jar, and a small driver is compiled with the machine's JDK; nothing
+of it is kept. Both sides read the same lines, the sentences of the shipped day; rounds take turns on one
+core, the best of each counts.
 
 Three settings. *plain*: the words as they are. *conversions*: what the peer converts (width, case, numerals,
 letters in frames, traditional, repeats, characters put between), and what ours does beyond it at the same
@@ -51,7 +51,9 @@ CONVERSIONS = Figure(
     at_least(1),
 )
 EVERYTHING = Figure(
-    "matcher.vs_houbb_everything", "x", "matching with sounds and shapes of every word / the same of houbb"
+    "matcher.vs_houbb_everything",
+    "x",
+    "matching with shapes and sounds of every word too / houbb with all its conversions",
 )
 
 FIGURES = (PLAIN, CONVERSIONS, EVERYTHING)
@@ -236,9 +238,7 @@ def _compare(
             _keep(fastest, figure.name, _round(one, lines))
             _keep(fastest, theirs[figure], other.seconds(theirs[figure]))
     mean = sum(map(len, lines)) / len(lines)
-    tell(
-        f"{len(words):,} words of its own list; {len(lines)} lines of {mean:.0f} characters on average; one core"
-    )
+    tell(f"{len(words):,} words of its own list; {len(lines)} lines of {mean:.0f} characters; one core")
     rows = []
     for figure, one in ours.items():
         mine, its = (fastest[name] / len(lines) * 1e6 for name in (figure.name, theirs[figure]))
@@ -290,13 +290,18 @@ def read_forms(path: Path) -> list[Form]:
     ]
 
 
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
+
+
 def main(arguments: Sequence[str]) -> int:
     """Measure and print; 1 where a budget was missed or nothing could be measured."""
     forms = read_forms(Path(arguments[0])) if arguments else []
-    rows = measure(lambda line: print(line, flush=True), forms)
+    rows = measure(_say, forms)
     for row in rows:
         if row.value is None:
-            print(f"{row.figure.name}: not measured: {row.why}")
+            _say(f"{row.figure.name}: not measured: {row.why}")
     return int(any(row.value is None or row.held is False for row in rows))
 
 

@@ -17,6 +17,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
+from operator import eq
 from typing import Final, NamedTuple
 
 import ahocorasick_rs
@@ -40,6 +42,12 @@ MAX_EXAMINED: Final = 4_096
 MAX_SUSPICIONS: Final = 512
 """Suspicions of one text that are judged, a few microseconds each; a hostile text could raise thousands."""
 
+MAX_PATTERNS: Final = 600
+"""Ways to write one spelling that an automaton holds: 投诉 has forty, a word of five characters hundreds."""
+
+MAX_ALL_PATTERNS: Final = 300_000
+"""Ways to write all spellings: 40 MiB, a second. A list of 60,000 terms keeps the plainest four of each."""
+
 LONGEST_WORD: Final = 4
 """Everyday words are looked up in windows of so many characters at most."""
 
@@ -60,6 +68,9 @@ _DOUBLED: Final = re.compile(r"([^a-z0-9])\1").search
 
 _BY_SOUND: Final = frozenset({Evasion.HOMOPHONE, Evasion.PINYIN, Evasion.INITIALS})
 """Tricks that variants are not recognised in: many are short, or tricks already (尼玛 sounds as 你妈)."""
+
+_LURKING: Final = frozenset({Evasion.SHAPE, Evasion.SPLIT})
+"""Tricks that are played with ordinary characters alone."""
 
 _NONE: Final[frozenset[Evasion]] = frozenset()
 
@@ -103,17 +114,20 @@ class Disguises:
     spellings of one character, with other characters than ideographs, letters and digits, or doubled ones.
     """
 
-    __slots__ = ("_shape", "_sound", "_tables")
+    __slots__ = ("_lurking", "_shape", "_sound", "_tables")
 
     def __init__(self, terms: Iterable[Term], normalise: Callable[[str], str], spellings: Spellings) -> None:
         self._tables = Tables(spellings)
         shapes: dict[str, dict[str, Written]] = {}
         sounds: dict[str, dict[str, Written]] = {}
-        for plain, allowed in _spellings(terms, normalise).items():
-            for text, written in self._tables.shapes_of(plain, allowed):
+        sought = _spellings(terms, normalise)
+        most = max(1, min(MAX_PATTERNS, MAX_ALL_PATTERNS // max(1, len(sought))))
+        for plain, allowed in sought.items():
+            for text, written in islice(self._tables.shapes_of(plain, allowed), most):
                 shapes.setdefault(text, {}).setdefault(plain, written)
-            for text, written in self._tables.sounds_of(plain, allowed):
+            for text, written in islice(self._tables.sounds_of(plain, allowed), most):
                 sounds.setdefault(text, {}).setdefault(plain, written)
+        self._lurking = any(not allowed.isdisjoint(_LURKING) for allowed in sought.values())
         self._shape = _Channel(shapes)
         self._sound = _Channel(sounds)
 
@@ -134,12 +148,16 @@ class Disguises:
         """Return the disguised terms of a folded text, from left to right, none overlapping another."""
         if len(text) > MAX_EXAMINED:
             text = text[:MAX_EXAMINED]
-        skeleton = self._tables.skeleton(text) if is_suspicious(text) else Skeleton.of(text)
-        suspicions = self._shape.search(skeleton.text)
+        plain = not is_suspicious(text)
+        squeezed = text if plain else self._tables.squeezed(text)
+        # Nothing but what looks alike or was taken apart hides in a text of ordinary characters.
+        suspicions = [] if plain and not self._lurking else self._shape.search(squeezed)
         if self._sound:
-            suspicions += self._sound.search(self._tables.heard(skeleton.text))
+            by_sound = self._sound.search(self._tables.heard(squeezed))
+            suspicions += [one for one in by_sound if _is_close(squeezed, *one)]
         if not suspicions:
             return []
+        skeleton = Skeleton.of(text) if plain else self._tables.skeleton(text)
         found: dict[tuple[int, int], Found] = {}
         for first, written in suspicions[:MAX_SUSPICIONS]:
             one = self._judge(text, skeleton, first, written)
@@ -263,6 +281,14 @@ class _Case:
     def spaced(self, units: int) -> bool:
         """Whether something stands between any two characters of a term of three or more."""
         return units > 2 and len(self.gaps) == units - 1
+
+
+def _is_close(squeezed: str, first: int, written: Written) -> bool:
+    """Whether half of the characters are right, or some are no ideographs: what else sounds alike is chance."""
+    seen = squeezed[first : first + written.pieces]
+    return (
+        2 * sum(map(eq, seen, written.units)) >= written.pieces or not seen.isalpha() or min(seen) < "\u3400"
+    )
 
 
 def _too_far(case: _Case, units: int) -> bool:

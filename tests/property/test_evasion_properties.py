@@ -105,7 +105,8 @@ def fuzzed(seed: int) -> str:
         return "".join(map(chr, (chance.randrange(0x110000) for _ in range(length))))
     if kind == 2:
         return "".join(chr(chance.randrange(0x4E00, 0x9FFF)) for _ in range(length))
-    return chance.choice(PIECES) * length
+    piece: str = chance.choice(PIECES)
+    return piece * length
 
 
 @pytest.mark.timeout(3_600)
