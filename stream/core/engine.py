@@ -67,7 +67,7 @@ def step(
         state = State(conversation_id=conversation_id, opened_at=t, last_at=t, book=book.version)
     work = Work(book, state, annotation)
     lifecycle.keep_up_with_packs(work, t)
-    if isinstance(event, Message) and messages.is_known(state, event):
+    if isinstance(event, Message) and not messages.note(state, event):
         work.note("duplicate")
         return work.finish(before)
     if state.close_inferred and state.closed_at is not None and t <= state.closed_at:

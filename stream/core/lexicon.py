@@ -166,7 +166,7 @@ class Lexicon:
         return self._examine(text, found)
 
     def _examine(self, text: str, found: Sequence[tuple[int, int, int]]) -> list[Match]:
-        words = _Words(text, self._segment)
+        words: _Words | None = None
         counts: dict[int, int] = {}
         by_list: dict[str, list[Match]] = {}
         for index, start, end in found:
@@ -177,8 +177,10 @@ class Lexicon:
                 count = counts.get(number, 0)
                 if count >= MAX_MATCHES_PER_TERM or (allowed and _is_allowed(text, start, allowed)):
                     continue
-                if term.boundary is Boundary.WORD and not words.hold(start, end):
-                    continue
+                if term.boundary is Boundary.WORD:
+                    words = words or _Words(text, self._segment)
+                    if not words.hold(start, end):
+                        continue
                 if context is not None and not context.holds(text, start, end):
                     continue
                 counts[number] = count + 1

@@ -15,9 +15,8 @@ from stream.core.work import Work, role_counts
 
 
 def apply(work: Work, event: Message, t: int) -> None:
-    """Apply a message that is not known yet."""
+    """Apply a message that was not known and is now noted (``note``)."""
     state = work.state
-    state.seen = (state.seen + mark(event.message_id))[-SEEN_LIMIT * MARK_SIZE :]
     merge(state, event)
     role = event.sender.role
     state.count(role)
@@ -36,13 +35,16 @@ def apply(work: Work, event: Message, t: int) -> None:
         state.last_role = role
 
 
-def is_known(state: State, event: Message) -> bool:
-    """Return whether the message is one of the last that were applied already."""
+def note(state: State, event: Message) -> bool:
+    """Note the message among the last that were applied; return False where it is one of them already."""
     known = mark(event.message_id)
     at = state.seen.find(known)
     while at >= 0 and at % MARK_SIZE:
         at = state.seen.find(known, at + 1)  # across two marks: a coincidence
-    return at >= 0
+    if at >= 0:
+        return False
+    state.seen = (state.seen + known)[-SEEN_LIMIT * MARK_SIZE :]
+    return True
 
 
 def _customer_said(work: Work, event: Message, t: int) -> None:
