@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from stream.core.annotation import Hit, Reading, Scores
 from stream.core.features import BUCKETS, MAX_CHARS, features
-from stream.core.moods import DECIMALS, certainties, shift, sigmoid
+from stream.core.moods import DECIMALS, certainties, shift
 
 HEADS: Final = ("dissatisfaction", "anger", "abuse")
 """What a text is scored for, in the order of ``Scores``; the first columns of the table."""
@@ -29,6 +29,9 @@ COLUMNS: Final = len(HEADS) + len(VIEWS)
 """Eight: a row is read as one 64-bit number."""
 
 _THANKS: Final = "谢"
+
+_MAX_LOGIT: Final = 30.0
+"""Beyond it a probability is 0 or 1 to ``DECIMALS`` many times over, and the exponential stays finite."""
 
 _MAX_SIZE: Final = MAX_CHARS + 2
 """Of a text: what is looked at of it, and both marks."""
@@ -81,16 +84,18 @@ class Model:
 class LearnedScorer:
     """Scores by the model, shifted by the terms found."""
 
-    __slots__ = ("_damped", "_heads", "_model")
+    __slots__ = ("_damped", "_intercepts", "_model", "_slopes", "_terms")
 
     def __init__(self, model: Model) -> None:
         self._model = model
-        self._heads = [model.heads[name] for name in HEADS]
-        # Looked up, not computed in the batch: vectorised powers may differ in the last place.
-        self._damped = [
-            [head.scale / max(size, 1) ** head.damping for size in range(_MAX_SIZE + 1)]
-            for head in self._heads
-        ]
+        heads = [model.heads[name] for name in HEADS]
+        self._slopes = np.array([head.slope for head in heads])
+        self._intercepts = np.array([head.intercept for head in heads])
+        self._terms = np.array([head.terms for head in heads])
+        # Looked up, not worked out in the batch: vectorised powers may differ in the last place.
+        self._damped = np.array(
+            [[head.scale / max(size, 1) ** head.damping for head in heads] for size in range(_MAX_SIZE + 1)]
+        )
 
     def score(self, texts: Sequence[str], hits: Sequence[tuple[Hit, ...]]) -> list[Scores]:
         """Return the scores of each text."""
@@ -103,28 +108,36 @@ class LearnedScorer:
         if not texts:
             return []
         sums, sizes = self._model.sums(texts)
-        readings = []
-        for text, found, wanted, columns, size in zip(
-            texts, hits, scored, sums.tolist(), sizes.tolist(), strict=True
-        ):
-            reading = reading_of(self._model.id, tuple(columns[len(HEADS) :]), size, text)
-            readings.append(reading._replace(scores=self._score(columns, size, found)) if wanted else reading)
-        return readings
-
-    def _score(self, columns: Sequence[int], size: int, hits: tuple[Hit, ...]) -> Scores:
-        terms = (shift(hits), *certainties(hits)) if hits else (0.0, 0.0, 0.0)
-        return Scores(
-            *(
-                round(
-                    sigmoid(
-                        head.slope * (columns[place] * self._damped[place][size] + head.terms * terms[place])
-                        + head.intercept
-                    ),
-                    DECIMALS,
-                )
-                for place, head in enumerate(self._heads)
+        name = self._model.id
+        return [
+            Reading(
+                Scores(*values) if wanted else None,
+                name,
+                tuple(views),
+                size,
+                text.count("?"),
+                text.count("!"),
+                _THANKS in text,
             )
-        )
+            for text, values, views, size, wanted in zip(
+                texts,
+                self._chances(sums[:, : len(HEADS)] * self._damped[sizes], hits).tolist(),
+                sums[:, len(HEADS) :].tolist(),
+                sizes.tolist(),
+                scored,
+                strict=True,
+            )
+        ]
+
+    def _chances(
+        self, logits: npt.NDArray[np.float64], hits: Sequence[tuple[Hit, ...]]
+    ) -> npt.NDArray[np.float64]:
+        """Return the probabilities of all heads; every step goes element by element."""
+        for place, found in enumerate(hits):
+            if found:
+                logits[place] += self._terms * (shift(found), *certainties(found))
+        logits = np.clip(logits * self._slopes + self._intercepts, -_MAX_LOGIT, _MAX_LOGIT)
+        return np.round(1 / (1 + np.exp(-logits)), DECIMALS)
 
 
 def reading_of(model: str, sums: tuple[int, ...], size: int, text: str) -> Reading:

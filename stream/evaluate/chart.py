@@ -28,11 +28,9 @@ class Panel(NamedTuple):
 def draw(panels: Sequence[Panel]) -> str:
     """Return the picture."""
     width = len(panels) * (_SIDE + _GAP) + _GAP
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{_SIDE + 110}"'
-        ' font-family="sans-serif" font-size="11">',
-        '<rect width="100%" height="100%" fill="white"/>',
-    ]
+    height = _SIDE + 110
+    opening = f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" font-size="11">'
+    parts = [opening, '<rect width="100%" height="100%" fill="white"/>', '<g font-family="sans-serif">']
     for number, panel in enumerate(panels):
         parts += _panel(panel, _GAP + number * (_SIDE + _GAP))
     names = list(dict.fromkeys(name for panel in panels for name in panel.lines))
@@ -42,7 +40,7 @@ def draw(panels: Sequence[Panel]) -> str:
             f'<rect x="{x}" y="{_SIDE + 88}" width="14" height="3" fill="{COLOURS[place % len(COLOURS)]}"/>'
             f'<text x="{x + 20}" y="{_SIDE + 93}">{escape(name)}</text>'
         )
-    return "\n".join([*parts, "</svg>\n"])
+    return "\n".join([*parts, "</g>", "</svg>\n"])
 
 
 def _panel(panel: Panel, left: int) -> list[str]:

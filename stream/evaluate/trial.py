@@ -13,7 +13,7 @@ from stream import wire
 from stream.core.annotation import Scores
 from stream.core.events import Received
 from stream.core.outputs import Severity
-from stream.evaluate.datasets import DIALOGUE, Dataset, Label, Question
+from stream.evaluate.datasets import DIALOGUE, Dataset, Field, Label, Question
 from stream.runtime.conversations import Knowledge
 from stream.runtime.replay import replay
 
@@ -46,12 +46,19 @@ class Trial:
     messages: Mapping[str, int]
 
 
-def run(dataset: Dataset, knowledge: Knowledge, tell: Callable[[int], None]) -> Trial:
-    """Return a scorer's answers to all questions of a file; ``tell`` is told of rows done."""
-    return _dialogues(dataset, knowledge, tell) if dataset.is_dialogues else _texts(dataset, knowledge, tell)
+def run(
+    dataset: Dataset, knowledge: Knowledge, tell: Callable[[int], None], only: Field | None = None
+) -> Trial:
+    """Return a scorer's answers to all questions of a file; ``tell`` is told of rows done.
+
+    ``only`` names the one score that a scorer has; it then answers whatever is asked of single texts.
+    """
+    if dataset.is_dialogues:
+        return _dialogues(dataset, knowledge, tell)
+    return _texts(dataset, knowledge, tell, only)
 
 
-def _texts(dataset: Dataset, knowledge: Knowledge, tell: Callable[[int], None]) -> Trial:
+def _texts(dataset: Dataset, knowledge: Knowledge, tell: Callable[[int], None], only: Field | None) -> Trial:
     texts = dataset.texts()
     scores: list[Scores] = []
     for start in range(0, len(texts), _BATCH):
@@ -64,7 +71,7 @@ def _texts(dataset: Dataset, knowledge: Knowledge, tell: Callable[[int], None]) 
             Answers(
                 question,
                 tuple(labels),
-                np.array([getattr(scores[int(label.item)], question.field) for label in labels]),
+                np.array([getattr(scores[int(label.item)], only or question.field) for label in labels]),
             )
             for question, labels in dataset.labels.items()
         ),
