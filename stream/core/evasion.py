@@ -72,6 +72,8 @@ _BY_SOUND: Final = frozenset({Evasion.HOMOPHONE, Evasion.PINYIN, Evasion.INITIAL
 _LURKING: Final = frozenset({Evasion.SHAPE, Evasion.SPLIT})
 """Tricks that are played with ordinary characters alone."""
 
+_FIRST_IDEOGRAPH: Final = "\u3400"
+
 _NONE: Final[frozenset[Evasion]] = frozenset()
 
 
@@ -155,6 +157,8 @@ class Disguises:
         if self._sound:
             by_sound = self._sound.search(self._tables.heard(squeezed))
             suspicions += [one for one in by_sound if _is_close(squeezed, *one)]
+        if plain and all(text.startswith(written.plain, first) for first, written in suspicions):
+            return []
         if not suspicions:
             return []
         skeleton = Skeleton.of(text) if plain else self._tables.skeleton(text)
@@ -284,11 +288,11 @@ class _Case:
 
 
 def _is_close(squeezed: str, first: int, written: Written) -> bool:
-    """Whether half of the characters are right, or some are no ideographs: what else sounds alike is chance."""
+    """Whether half of the characters are right, or not all are ideographs: the rest sounds alike by chance."""
     seen = squeezed[first : first + written.pieces]
-    return (
-        2 * sum(map(eq, seen, written.units)) >= written.pieces or not seen.isalpha() or min(seen) < "\u3400"
-    )
+    if 2 * sum(map(eq, seen, written.units)) >= written.pieces:
+        return True
+    return not seen.isalpha() or min(seen) < _FIRST_IDEOGRAPH or min(written.units) < _FIRST_IDEOGRAPH
 
 
 def _too_far(case: _Case, units: int) -> bool:
