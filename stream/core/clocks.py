@@ -119,6 +119,17 @@ def upcoming(state: State, limits: Limits) -> tuple[Due, ...]:
     return tuple(sorted([*dues, derived]))
 
 
+def overdue(state: State) -> tuple[str, int] | None:
+    """Return the kind and the target of the response that is owed and late, if one is."""
+    if not state.settled or not state.turns or state.turns[-1].answered_at is not None:
+        return None
+    latest = state.settled[-1]
+    kind = state.names[latest.kind]
+    if latest.state is ClockState.BREACHED and kind in RESPONSES:
+        return kind, latest.target_at
+    return None
+
+
 def find(state: State, clock_id: str) -> Clock | None:
     """Return the clock of that id, running or settled, if it is still kept."""
     kind, _, number = clock_id.rpartition("#")

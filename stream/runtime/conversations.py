@@ -105,6 +105,7 @@ class Conversations:
         self._dues: list[tuple[int, str]] = []
         self._upcoming: dict[str, tuple[Due, ...]] = {}
         self._open_alerts: dict[str, tuple[str, ...]] = {}
+        self._overdue: dict[str, tuple[str, int]] = {}
         # Offsets that a forgotten conversation had applied, until the source's commits have passed them.
         self._gone: dict[str, tuple[int, ...]] = {}
         self._source_partition = source_partition
@@ -134,6 +135,13 @@ class Conversations:
     def open_alerts(self) -> Counter[str]:
         """Return how many alerts fire, by severity."""
         return Counter(severity for held in list(self._open_alerts.values()) for severity in held)
+
+    def overdue(self) -> dict[str, int]:
+        """Return by kind the earliest target that has passed with no answer yet, in milliseconds UTC."""
+        found: dict[str, int] = {}
+        for kind, target_at in list(self._overdue.values()):
+            found[kind] = min(target_at, found.get(kind, target_at))
+        return found
 
     def raw(self) -> Iterator[tuple[str, bytes]]:
         """Yield every conversation's id and record."""
@@ -301,6 +309,7 @@ class Conversations:
                 self._hot.pop(conversation_id, None)
                 self._upcoming.pop(conversation_id, None)
                 self._open_alerts.pop(conversation_id, None)
+                self._overdue.pop(conversation_id, None)
                 done.changed.pop(conversation_id, None)
                 continue
             raw = done.changed[conversation_id] = states.encode(state)
@@ -316,6 +325,11 @@ class Conversations:
             self._open_alerts[conversation_id] = alerting.open_severities(state)
         else:
             self._open_alerts.pop(conversation_id, None)
+        late = clocks.overdue(state)
+        if late is not None:
+            self._overdue[conversation_id] = late
+        else:
+            self._overdue.pop(conversation_id, None)
 
     # Time -----------------------------------------------------------------------------------------
 

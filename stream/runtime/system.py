@@ -8,7 +8,6 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 from random import SystemRandom
 
@@ -22,13 +21,13 @@ from alerts.dispatcher import Dispatcher
 from alerts.senders import close_senders, open_senders
 from stream import metrics as m
 from stream import models
-from stream.core.outputs import Severity
 from stream.metrics import DeliveryCounts, Metrics, render
 from stream.packs import SHIPPED, Options
 from stream.packs.books import Books
 from stream.runtime.clock import Clock
 from stream.runtime.conversations import Knowledge
 from stream.runtime.counting import Counting
+from stream.runtime.gauges import describe_packs, describe_process, watch_conversations
 from stream.runtime.http import events_handler
 from stream.runtime.jobs import Done, Queue
 from stream.runtime.knowledge import directories_of, limits_of
@@ -90,10 +89,9 @@ class LocalSystem:
             observe=self._observe,
         )
         self._tell_packs(ok=True, seconds=time.monotonic() - begun)
-        self.metrics.tell(m.BUILD_INFO, version("yanshao"), "local")
-        for receiver in alerts_config.receivers:
-            self.metrics.expect(m.RECEIVER, receiver)
-        self._watch()
+        describe_process(self.metrics, "local", alerts_config.receivers)
+        watch_conversations(self.metrics, lambda: [self.runtime.conversations], clock.now_ms)
+        self.metrics.watch(m.QUEUE_DEPTH, lambda: {("ingest",): self.runtime.queued_events})
 
     def knowledge(self) -> Knowledge:
         """Return the knowledge in force."""
@@ -110,23 +108,6 @@ class LocalSystem:
             for histogram in self._lateness:
                 histogram.observe(lateness / 1000)
 
-    def _watch(self) -> None:
-        runtime = self.runtime
-        self.metrics.watch(m.CONVERSATIONS_OPEN, lambda: len(runtime.conversations))
-        # The runtime may read its conversations back into a new object: ask it anew each time.
-        self.metrics.watch(m.STATE_BYTES, lambda: runtime.conversations.state_bytes())  # noqa: PLW0108
-        self.metrics.watch(
-            m.CLOCKS_OPEN,
-            lambda: {(kind, "running"): n for kind, n in runtime.conversations.open_clocks().items()},
-        )
-        self.metrics.watch(
-            m.ALERTS_OPEN,
-            lambda: {
-                (severity.value,): runtime.conversations.open_alerts()[severity] for severity in Severity
-            },
-        )
-        self.metrics.watch(m.QUEUE_DEPTH, lambda: {("ingest",): runtime.queued_events})
-
     # Packs --------------------------------------------------------------------------------------------
 
     def reload(self) -> bool:
@@ -141,18 +122,8 @@ class LocalSystem:
         return result.ok
 
     def _tell_packs(self, *, ok: bool, seconds: float) -> None:
-        meters = self.metrics
-        book = self.books.current.book
-        meters.tell(m.PACKS_INFO, book.version)
-        meters.gauge(m.PACKS_LOADED).set(ok)
-        meters.gauge(m.PACKS_LOAD_SECONDS).set(seconds)
-        staged = sum(rule.staged for rule in book.rules)
-        meters.gauge(m.PACKS_RULES, "staged").set(staged)
-        meters.gauge(m.PACKS_RULES, "active").set(len(book.rules) - staged)
-        for rule in book.rules:
-            meters.expect(m.RULE_ID, rule.id)
-        if ok:
-            meters.gauge(m.PACKS_LOADED_AT).set(DeliveryClock().now_ms() / 1000)
+        now_ms = DeliveryClock().now_ms()
+        describe_packs(self.metrics, self.books.current.book, ok=ok, seconds=seconds, now_ms=now_ms)
 
     async def _watch_packs(self) -> None:
         folders = [folder for folder in self.directories if folder != SHIPPED]

@@ -20,6 +20,8 @@ from faust.types import TP
 from stream import metrics as m
 from stream.core.state import Source
 from stream.metrics import Metrics
+from stream.runtime.clock import WallClock
+from stream.runtime.gauges import watch_conversations
 from stream.runtime.kafka.inbox import Inbox
 from stream.runtime.kafka.names import Names
 from stream.runtime.kafka.ownership import Ownership, source_offsets
@@ -119,11 +121,8 @@ class Monitor:
     def _watch(self, metrics: Metrics) -> None:
         processors = self._ownership.processors
         names = self._names
-        metrics.watch(
-            m.CONVERSATIONS_OPEN, lambda: sum(len(one.conversations) for one in processors.values())
-        )
-        metrics.watch(
-            m.STATE_BYTES, lambda: sum(one.conversations.state_bytes() for one in processors.values())
+        watch_conversations(
+            metrics, lambda: [one.conversations for one in processors.values()], WallClock().now_ms
         )
         metrics.watch(m.BATCHES_IN_FLIGHT, lambda: sum(one.under_way for one in processors.values()))
         metrics.watch(m.PARTITIONS_RECOVERING, self._ownership.recovering)

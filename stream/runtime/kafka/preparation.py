@@ -9,7 +9,6 @@ from pathlib import Path
 
 from alerts import config as alerts_config
 from alerts.config import AlertsConfig
-from stream import metrics as m
 from stream import models
 from stream.metrics import Metrics
 from stream.packs import Options
@@ -17,6 +16,7 @@ from stream.packs.books import Books
 from stream.runtime import cluster, topics
 from stream.runtime.clock import WallClock
 from stream.runtime.conversations import Knowledge
+from stream.runtime.gauges import describe_packs
 from stream.runtime.knowledge import directories_of, limits_of
 from stream.settings import Settings
 
@@ -60,11 +60,8 @@ class Shelf:
         return result.ok
 
     def _tell(self, *, ok: bool, seconds: float) -> None:
-        self._metrics.tell(m.PACKS_INFO, self.knowledge().book.version)
-        self._metrics.gauge(m.PACKS_LOADED).set(ok)
-        self._metrics.gauge(m.PACKS_LOAD_SECONDS).set(seconds)
-        if ok:
-            self._metrics.gauge(m.PACKS_LOADED_AT).set(WallClock().now_ms() / 1000)
+        now_ms = WallClock().now_ms()
+        describe_packs(self._metrics, self.knowledge().book, ok=ok, seconds=seconds, now_ms=now_ms)
 
 
 def parse_alerts(settings: Settings) -> AlertsConfig:

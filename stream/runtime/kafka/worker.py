@@ -31,6 +31,7 @@ from stream.metrics import DeliveryCounts, Metrics
 from stream.runtime import cluster, topics
 from stream.runtime.clock import Clock, WallClock
 from stream.runtime.conversations import Knowledge
+from stream.runtime.gauges import describe_process
 from stream.runtime.kafka import client, tail
 from stream.runtime.kafka.app import create_app
 from stream.runtime.kafka.changelog import Replay
@@ -90,6 +91,7 @@ class Worker:
         self._clock = clock or WallClock()
         self._data_dir = ensure_data_dir(settings)
         self._alerts = parse_alerts(settings)
+        describe_process(self.metrics, "kafka", self._alerts.receivers)
         self._shelf = Shelf(settings, self._data_dir, self.metrics, knowledge)
         self._counts = Counts(self.metrics)
         self._heartbeats = Heartbeats(settings.kafka.session_timeout / 1000)

@@ -1,0 +1,62 @@
+"""What every process tells of itself beside its counters: what it holds, what it knows, what it is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from importlib.metadata import version
+
+from alerts.model import Severity
+from stream import metrics as m
+from stream.core.book import RuleBook
+from stream.metrics import Metrics
+from stream.runtime.conversations import Conversations
+
+
+def describe_process(metrics: Metrics, runtime: str, receivers: Iterable[str]) -> None:
+    """Tell version and runtime, and let the receivers' counters begin at zero."""
+    metrics.tell(m.BUILD_INFO, version("yanshao"), runtime)
+    for receiver in receivers:
+        metrics.expect(m.RECEIVER, receiver)
+
+
+def describe_packs(metrics: Metrics, book: RuleBook, *, ok: bool, seconds: float, now_ms: int) -> None:
+    """Tell which packs are in force, and how the latest attempt to load went."""
+    metrics.tell(m.PACKS_INFO, book.version)
+    metrics.gauge(m.PACKS_LOADED).set(ok)
+    metrics.gauge(m.PACKS_LOAD_SECONDS).set(seconds)
+    staged = sum(rule.staged for rule in book.rules)
+    metrics.gauge(m.PACKS_RULES, "staged").set(staged)
+    metrics.gauge(m.PACKS_RULES, "active").set(len(book.rules) - staged)
+    for rule in book.rules:
+        metrics.expect(m.RULE_ID, rule.id)
+    if ok:
+        metrics.gauge(m.PACKS_LOADED_AT).set(now_ms / 1000)
+
+
+def watch_conversations(
+    metrics: Metrics, held: Callable[[], Iterable[Conversations]], now_ms: Callable[[], int]
+) -> None:
+    """Read at each scrape what the process holds; ``held`` is asked anew each time."""
+
+    def running() -> dict[tuple[str, str], float]:
+        clocks = sum((one.open_clocks() for one in held()), Counter[str]())
+        return {(kind, "running"): count for kind, count in clocks.items()}
+
+    def firing() -> dict[tuple[str], float]:
+        alerts = sum((one.open_alerts() for one in held()), Counter[str]())
+        return {(severity.value,): alerts[severity.value] for severity in Severity}
+
+    def oldest() -> dict[tuple[str], float]:
+        since: dict[str, int] = {}
+        for one in held():
+            for kind, target_at in one.overdue().items():
+                since[kind] = min(target_at, since.get(kind, target_at))
+        now = now_ms()
+        return {(kind,): max(0, now - target_at) / 1000 for kind, target_at in since.items()}
+
+    metrics.watch(m.CONVERSATIONS_OPEN, lambda: sum(len(one) for one in held()))
+    metrics.watch(m.STATE_BYTES, lambda: sum(one.state_bytes() for one in held()))
+    metrics.watch(m.CLOCKS_OPEN, running)
+    metrics.watch(m.CLOCK_OLDEST, oldest)
+    metrics.watch(m.ALERTS_OPEN, firing)
