@@ -31,7 +31,7 @@ from stream.core.scores import SCORERS, Resources, WordOdds
 from stream.core.text import Normaliser
 
 LEARNED: Final = "learned"
-DEFAULT_SCORER: Final = "plain"
+DEFAULT_SCORER: Final = LEARNED
 
 _IDEOGRAPHS: Final = ((0x3400, 0xA000), (0xF900, 0xFB00), (0x20000, 0x32000))
 """All blocks of Chinese characters, with the compatibility forms."""
@@ -90,6 +90,15 @@ def _jieba(data_dir: Path | None):  # type: ignore[no-untyped-def]  # jieba has 
         tokenizer.cache_file = "jieba.cache"
     tokenizer.initialize()
     return tokenizer
+
+
+def word_counts() -> Mapping[str, int]:
+    """Return how often jieba's corpus has each of its 350,000 words. 0.3 s; for checks only."""
+    spec = find_spec("jieba")
+    if spec is None or not spec.submodule_search_locations:
+        raise ModelMissingError("jieba is not installed")
+    lines = Path(spec.submodule_search_locations[0], "dict.txt").read_text("utf-8").splitlines()
+    return {word: int(count) for word, count, *_ in (line.split(" ") for line in lines)}
 
 
 @lru_cache(maxsize=1)

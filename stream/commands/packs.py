@@ -54,9 +54,10 @@ def check(ctx: click.Context, directories: tuple[str, ...], only: bool, as_json:
     Every problem of every file is shown with its place; the exit code is 1 where one is an error.
     Directories named here come on top of those of the configuration. Draft rules are checked too.
     """
-    from stream import models  # noqa: PLC0415 - brings native code
+    from stream import models, spelling  # noqa: PLC0415 - brings native code
     from stream.packs import Options, try_open  # noqa: PLC0415
     from stream.packs import check as checking  # noqa: PLC0415
+    from stream.packs.lint import lint  # noqa: PLC0415
 
     settings = settings_of(ctx)
     if only and not directories:
@@ -67,8 +68,12 @@ def check(ctx: click.Context, directories: tuple[str, ...], only: bool, as_json:
         disable = () if only else settings.disable
         book, packs, problems = try_open(chosen, Options(disable=disable, drafts=True))
         if not _failed(problems):
-            problems += checking.run(book, models.build_annotator(book.terms), packs)
+            annotator = models.build_annotator(book.terms)
+            problems += checking.run(book, annotator, packs)
             problems += checking.unused_lists(book, packs)
+            problems += lint(
+                book, annotator, packs, models.normaliser(), spelling.spellings(), models.word_counts()
+            )
     problems.sort()
     failed = _failed(problems)
     counts = {

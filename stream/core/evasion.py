@@ -183,7 +183,10 @@ class Disguises:
             if not self._compare(case, skeleton, piece, unit, size):
                 return None
             piece += size
-        if not case.tricks <= written.allowed or self._explained(case, len(written.units)):
+        used = case.tricks
+        if Evasion.HOMOPHONE in written.allowed and any(char in IDEOGRAPHS for char in text[start:end]):
+            used = used - {Evasion.PINYIN}  # 畜sheng is no other word's pinyin, as chusheng is
+        if not used <= written.allowed or self._explained(case, len(written.units)):
             return None
         return Found(start, end, written.plain, frozenset(case.tricks))
 
@@ -288,7 +291,7 @@ class _Case:
 
 
 def _is_close(squeezed: str, first: int, written: Written) -> bool:
-    """Whether half of the characters are right, or not all are ideographs: the rest sounds alike by chance."""
+    """Whether half of the characters are right, or not all are ideographs; the rest is chance."""
     seen = squeezed[first : first + written.pieces]
     if 2 * sum(map(eq, seen, written.units)) >= written.pieces:
         return True
@@ -301,9 +304,9 @@ def _too_far(case: _Case, units: int) -> bool:
         return True
     if units > 2:
         return False
-    if case.clipped or (len(case.altered) == units and case.heard):
+    if case.clipped or (len(case.altered) == units and (case.heard or _small(case, case.altered))):
         return True
-    weak = case.unlike > 0 or any(case.text[place] in _EVERYWHERE for place in case.heard)
+    weak = case.unlike > 0 or _small(case, case.heard)
     return weak and not _stands_alone(case.text, case.start, case.end)
 
 
@@ -329,6 +332,10 @@ def _spoken(text: str, start: int, end: int) -> bool:
     """Whether letters stand as a word that someone says: no digit beside them, no noun behind."""
     before, after = text[start - 1 : start], text[end : end + 1]
     return not before.isdigit() and (not after.isalnum() or after in _SPOKEN)
+
+
+def _small(case: _Case, places: Iterable[int]) -> bool:
+    return any(case.text[place] in _EVERYWHERE for place in places)
 
 
 def _stands_alone(text: str, start: int, end: int) -> bool:

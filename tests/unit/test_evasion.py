@@ -48,7 +48,7 @@ def test_a_trick_is_named_and_seen_only_where_allowed(term: str, text: str, tric
     (one,) = found(term, text)
     assert (one.start, one.end, one.plain) == (0, len(text), term)
     assert trick in one.tricks
-    assert found(term, text, *(ALL - one.tricks)) == []
+    assert found(term, text, *(ALL - one.tricks - {Evasion.HOMOPHONE})) == []
     assert found(term, text, *one.tricks) == [one]
 
 
