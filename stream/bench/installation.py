@@ -31,9 +31,6 @@ from stream.runtime.kafka.names import Names
 PARTITIONS: Final = 4
 """Few enough for two cores, enough that batches of several partitions are in flight at once."""
 
-COMMIT_MS: Final = 1_000
-"""How often whoever takes part commits: progress is seen at commits, and so often for everybody."""
-
 READY_PATIENCE_S: Final = 120.0
 
 
@@ -53,6 +50,7 @@ class Installation:
     session: Session
     prefix: str
     hook: str | None = None
+    commit_ms: int = 500  # the setting's default
 
     def __post_init__(self) -> None:
         self.bootstrap = self.session.bootstrap
@@ -78,7 +76,7 @@ class Installation:
                 "app_id": self.group,
                 "worker_name": "bench",
                 "partitions": PARTITIONS,
-                "commit_interval": f"{COMMIT_MS}ms",
+                "commit_interval": f"{self.commit_ms}ms",
                 "heartbeat_interval": "1s",
             },
             "alerts": alerts,

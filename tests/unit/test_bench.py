@@ -139,13 +139,19 @@ def test_what_never_came_counts_as_slower_than_all(missing: int, share: float, e
 
 def test_a_rate_runs_from_the_first_commit_after_the_warm_up_to_the_last() -> None:
     course = [Seen(0, 0), Seen(5, 100), Seen(6, 1_100), Seen(8, 3_100)]
-    assert rate(course, 200) == 1_000
+    assert rate(course, 200, 10_000) == 1_000
+
+
+def test_the_commit_that_ends_it_all_is_left_out_where_two_others_remain() -> None:
+    course = [Seen(6, 1_000), Seen(7, 2_000), Seen(8, 2_100)]
+    assert rate(course, 200, 2_100) == 1_000
+    assert rate(course[1:], 200, 2_100) == 100
 
 
 @pytest.mark.parametrize("course", [[Seen(0, 0)], [Seen(0, 0), Seen(5, 1_000)]])
 def test_one_commit_gives_no_rate(course: list[Seen]) -> None:
     with pytest.raises(ValueError, match="two commits"):
-        rate(course, 200)
+        rate(course, 200, 10_000)
 
 
 def test_watching_ends_when_all_is_done() -> None:
