@@ -16,14 +16,14 @@ import yaml
 from stream.core.rules.reading import shorten
 from stream.core.rules.source import START, Fields, Items, Mark, Node, Report, Text
 
-MAX_BYTES: Final = 2 << 20
-"""A pack is read by people; the largest word list shipped is a tenth of this."""
+MAX_BYTES: Final = 8 << 20
+"""A word list of 200,000 terms fits twice; what people read is a thousandth of it."""
 
 MAX_DEPTH: Final = 24
 """The deepest valid pack needs about 14: rules, a rule, `when`, five gates and an operator's lists."""
 
-MAX_NODES: Final = 200_000
-"""A list of 60,000 terms in the long form fits; some two seconds of parsing at the worst."""
+MAX_NODES: Final = 400_000
+"""A list of 200,000 terms fits, or of 100,000 in the long form; some five seconds of parsing at the worst."""
 
 # PyYAML may be built without libyaml; the pure form is the same parser, ten times slower.
 _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
