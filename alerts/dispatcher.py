@@ -125,6 +125,12 @@ class Dispatcher:
             if self._queue(self._post(entry.receiver), entry):
                 self._metrics.accepted(entry.receiver)
 
+    def pending_s(self) -> dict[str, float]:
+        """For each receiver that was ever told anything: the age of its oldest open entry, 0 without."""
+        now_ms = self._clock.now_ms()
+        oldest = {name: post.lane.oldest_at() for name, post in self._posts.items()}
+        return {name: 0.0 if at is None else max(0, now_ms - at) / 1000 for name, at in oldest.items()}
+
     async def idle(self) -> None:
         """Return when nothing is in flight and nothing is due before time moves on."""
         while any(_busy(post.lane, self._clock.now_ms()) for post in self._posts.values()):

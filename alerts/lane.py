@@ -38,6 +38,10 @@ class Lane:
         """How many entries were taken and neither put back nor removed."""
         return len(self._in_flight)
 
+    def oldest_at(self) -> int | None:
+        """When the longest open entry came, epoch milliseconds; None where there is none."""
+        return min((entry.created_at for entry in self._entries.values()), default=None)
+
     def add(self, entry: Notification) -> None:
         """Queue an entry that is not in the lane yet."""
         self._entries[entry.notification_id] = entry

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from importlib.metadata import version
 
 from alerts.model import Severity
@@ -60,3 +60,8 @@ def watch_conversations(
     metrics.watch(m.CLOCKS_OPEN, running)
     metrics.watch(m.CLOCK_OLDEST, oldest)
     metrics.watch(m.ALERTS_OPEN, firing)
+
+
+def watch_delivery(metrics: Metrics, pending_s: Callable[[], Mapping[str, float]]) -> None:
+    """Read at each scrape how long people have been waiting to be told, by receiver."""
+    metrics.watch(m.LEDGER_OLDEST, lambda: {(name,): seconds for name, seconds in pending_s().items()})

@@ -27,7 +27,7 @@ from stream.packs.books import Books
 from stream.runtime.clock import Clock
 from stream.runtime.conversations import Knowledge
 from stream.runtime.counting import Counting
-from stream.runtime.gauges import describe_packs, describe_process, watch_conversations
+from stream.runtime.gauges import describe_packs, describe_process, watch_conversations, watch_delivery
 from stream.runtime.http import events_handler
 from stream.runtime.jobs import Done, Queue
 from stream.runtime.knowledge import directories_of, limits_of
@@ -145,6 +145,7 @@ class LocalSystem:
             metrics=DeliveryCounts(self.metrics),
             rng=SystemRandom(),
         )
+        watch_delivery(self.metrics, dispatcher.pending_s)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(close_senders, senders.values())
             stack.push_async_callback(self.runtime.stop)

@@ -530,3 +530,17 @@ async def test_failed_entries_written_anew_and_adopted_are_sent_again() -> None:
     await dispatcher.idle()
     assert bench.outcome(again) == (Outcome.DELIVERED, None)
     await dispatcher.stop(0)
+
+
+async def test_how_long_people_wait_is_told_by_receiver_until_they_are_told() -> None:
+    bench = Bench(hook=Script(BUSY))
+    dispatcher = bench.dispatcher()
+    assert dispatcher.pending_s() == {}
+    await dispatcher.accept([note()])
+    await dispatcher.idle()
+    bench.clock.advance(400)
+    assert dispatcher.pending_s() == {"hook": 0.4}
+    bench.clock.advance(600)
+    await dispatcher.idle()
+    assert dispatcher.pending_s() == {"hook": 0.0}
+    await dispatcher.stop(0)

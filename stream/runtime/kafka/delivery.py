@@ -84,6 +84,10 @@ class Delivery:
         """Whether everything owned is being delivered."""
         return not self.owned or self._dispatcher is not None
 
+    def pending_s(self) -> dict[str, float]:
+        """Return the age of the oldest open notification of each receiver owned."""
+        return {} if self._dispatcher is None else self._dispatcher.pending_s()
+
     def start(self, owned: frozenset[str], failed: Callable[[BaseException], None]) -> None:
         """Take these receivers over; `failed` hears what ended it."""
 

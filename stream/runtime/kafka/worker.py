@@ -31,7 +31,7 @@ from stream.metrics import DeliveryCounts, Metrics
 from stream.runtime import cluster, topics
 from stream.runtime.clock import Clock, WallClock
 from stream.runtime.conversations import Knowledge
-from stream.runtime.gauges import describe_process
+from stream.runtime.gauges import describe_process, watch_delivery
 from stream.runtime.kafka import client, tail
 from stream.runtime.kafka.app import create_app
 from stream.runtime.kafka.changelog import Replay
@@ -221,6 +221,7 @@ class Worker:
                 metrics=DeliveryCounts(self.metrics),
                 dead=self._counts.dead,
             )
+            watch_delivery(self.metrics, self._delivery.pending_s)
         self._clocks = ClockDriver(
             self._clock,
             broker.end_offsets,
