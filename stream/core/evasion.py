@@ -56,7 +56,7 @@ _LOOSE: Final = frozenset(" \n\t、/~.")
 
 _EVERYWHERE: Final = frozenset(
     "的一是不了在有我他这个们中来上大为和就时要会可也你对能而着下自之后所然多同没从只又很最并再还把被给与及或以于到让向谁"
-    "吗呢吧啊哦呀嘛二三四五六七八九十几每哪其但此些么人见"
+    "吗呢吧啊哦呀嘛二三四五六七八九十几每哪其但此些么人见高少快慢好新老件骂归"
 )
 """Small words and numerals. They stand beside anything (见人就夸, 去四楼): put for one of two characters they
 are no sign of a trick."""
@@ -240,6 +240,8 @@ class Disguises:
             letters = "".join(filter(_is_latin, text[start:end]))
             if letters in self._tables.latin or (case.letters == units and not _spoken(text, start, end)):
                 return True
+            if 0 < case.letters < units and len(letters) == end - start:
+                return True  # neither initials nor pinyin: tsu
         if not case.loose or case.spaced(units):
             return False
         return Evasion.INITIALS in case.tricks or (
