@@ -97,10 +97,10 @@ def test_the_readme_tells_of_every_folder_of_packs(page: str):
     assert there <= told
 
 
-@pytest.mark.parametrize(("page", "words"), [(README, "naive Bayes"), (CHINESE, "朴素贝叶斯")])
+@pytest.mark.parametrize(("page", "words"), [(README, "small linear model"), (CHINESE, "小型线性模型")])
 def test_the_readme_tells_of_the_scorer_in_use(page: str, words: str):
-    assert (models.DEFAULT_SCORER == "plain") is (words in page), (
-        "what the READMEs say of the score, and 0007"
+    assert (models.DEFAULT_SCORER == "learned") is (words in page), (
+        "what the READMEs say of the score, and docs/detection.md"
     )
 
 
