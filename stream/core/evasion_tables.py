@@ -307,9 +307,10 @@ class Tables:
             if any(shown == syllable or heard(shown) == heard(syllable) for syllable in expected):
                 return Evasion.PINYIN
             return Evasion.INITIALS if any(shown == syllable[0] for syllable in expected) else None
-        read = self._readings.get(seen)
-        alike = bool(read) and any(heard(read[0]) == heard(syllable) for syllable in expected)
-        return Evasion.HOMOPHONE if alike else None
+        for read in self._readings.get(seen, ())[:1]:
+            if any(heard(read) == heard(syllable) for syllable in expected):
+                return Evasion.HOMOPHONE
+        return None
 
     def ends_alike(self, typed: str, unit: str) -> bool:
         """Whether what was typed ends as a reading of the unit does, to the letter."""

@@ -17,6 +17,9 @@ HERE = Path(__file__).parent / "evasions"
 RECALL = 0.95
 """Of every class of tricks, so much at least is seen through."""
 
+LATER_RECALL = 0.9
+"""Of forms written after the rules were settled, which no rule was changed for: all classes together."""
+
 FALSE = 0.01
 """Of the benign traps, so much at most fires."""
 
@@ -36,9 +39,9 @@ def shipped() -> tuple[Annotator, dict[str, set[str]]]:
     return models.build_annotator(book.terms), spellings
 
 
-def forms() -> list[tuple[str, str, str]]:
+def forms(name: str = "forms.yaml") -> list[tuple[str, str, str]]:
     """Term, class and form."""
-    written = yaml.safe_load((HERE / "forms.yaml").read_text("utf-8"))
+    written = yaml.safe_load((HERE / name).read_text("utf-8"))
     return [
         (term, trick, form)
         for term, classes in written.items()
@@ -71,6 +74,15 @@ def test_a_class_of_tricks_is_seen_through(trick: str, capsys: pytest.CaptureFix
     with capsys.disabled():
         print(f"\n{trick}: {recall:.1%} of {len(seen)} forms; missed: {', '.join(missed) or 'none'}")
     assert recall >= RECALL
+
+
+def test_forms_written_later_are_seen_through(capsys: pytest.CaptureFixture[str]) -> None:
+    later = forms("later.yaml")
+    missed = [f"{term}: {form}" for term, _, form in later if not is_seen(term, form)]
+    recall = 1 - len(missed) / len(later)
+    with capsys.disabled():
+        print(f"\nwritten later: {recall:.1%} of {len(later)} forms; missed: {', '.join(missed)}")
+    assert recall >= LATER_RECALL
 
 
 def test_benign_traps_fire_nothing(capsys: pytest.CaptureFixture[str]) -> None:

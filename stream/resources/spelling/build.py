@@ -47,6 +47,8 @@ def readings(words: Mapping[str, int]) -> Iterator[str]:
 
     heard: dict[str, Counter[str]] = defaultdict(Counter)
     for word, count in words.items():
+        if count < EVERYDAY:
+            continue  # four words of five, and one occurrence of a hundred
         for char, syllable in zip(word, lazy_pinyin(word), strict=True):
             heard[char][syllable] += count
     mostly: dict[str, list[str]] = defaultdict(list)
