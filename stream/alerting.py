@@ -11,6 +11,7 @@ there was no such silence, the alert is open as before, under its own id. Open k
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 from urllib.parse import quote
 
 import msgspec
@@ -24,6 +25,8 @@ from stream.core.state import State
 
 # Findings an open alert keeps for its next telling. More would not be read on a phone.
 FINDINGS_KEPT = 4
+
+_QUOTED = "\0"
 
 _LABELS = ("shop_id", "channel", "group", "agent", "category", "tier")
 
@@ -40,6 +43,24 @@ KIND_TITLES = {
 CLOCK_TITLES = {ClockKind.FIRST_RESPONSE: "首次响应", ClockKind.NEXT_RESPONSE: "后续响应"}
 
 
+class Kept(Struct, array_like=True, gc=False):
+    """A finding as an open alert keeps it: what the book can say again is left out.
+
+    In ``why`` a NUL stands for the evidence, which most sentences quote whole.
+    """
+
+    finding_id: str
+    rule_id: str
+    kind: str
+    severity: Severity
+    at: int
+    subject: str
+    message_id: str | None
+    evidence: str
+    why: str
+    pack_version: str
+
+
 class Open(Struct, array_like=True):
     """An alert that has been told and not resolved; with ``ended_at``, resolved by an inferred close."""
 
@@ -48,14 +69,14 @@ class Open(Struct, array_like=True):
     starts_at: int
     step: int
     audiences: list[str]
-    title: str
     clock_id: str | None = None
-    findings: list[AlertFinding] = field(default_factory=list)
+    findings: list[Kept] = field(default_factory=list)
     ended_at: int | None = None
 
 
-# Where these stand in the record of an open alert.
+# Where these stand in the record of an open alert; a state that was read back holds plain lists.
 _SEVERITY = Open.__struct_fields__.index("severity")
+_CLOCK_ID = Open.__struct_fields__.index("clock_id")
 _ENDED_AT = Open.__struct_fields__.index("ended_at")
 
 
@@ -97,13 +118,21 @@ def dedup_key(book: RuleBook, finding: Finding) -> str:
 
 def open_severities(state: State) -> tuple[str, ...]:
     """Return the severity of every alert that is open."""
-    entries = (
-        (entry.severity.value, entry.ended_at)
-        if isinstance(entry, Open)
-        else (entry[_SEVERITY], entry[_ENDED_AT])
+    return tuple(
+        entry.severity.value if isinstance(entry, Open) else entry[_SEVERITY]
         for entry in state.alerts.values()
+        if _ended_at(entry) is None
     )
-    return tuple(severity for severity, ended_at in entries if ended_at is None)
+
+
+def _ended_at(entry: Any) -> int | None:
+    ended_at: int | None = entry.ended_at if isinstance(entry, Open) else entry[_ENDED_AT]
+    return ended_at
+
+
+def _clock_id(entry: Any) -> str | None:
+    clock_id: str | None = entry.clock_id if isinstance(entry, Open) else entry[_CLOCK_ID]
+    return clock_id
 
 
 class _Teller:
@@ -129,11 +158,13 @@ class _Teller:
         """Open again what an inferred close resolved that has been undone; drop it where one reopened."""
         if self.state.closed_at is not None:
             return
-        for key in list(self.state.alerts):
-            entry = self._entry(key)
-            if entry is None or entry.ended_at is None:
+        for key, kept in list(self.state.alerts.items()):
+            ended_at = _ended_at(kept)
+            if ended_at is None:
                 continue
-            if self.state.last_at <= entry.ended_at:
+            if self.state.last_at <= ended_at:
+                entry = self._entry(key)
+                assert entry is not None
                 entry.ended_at = None
                 self.state.alerts[key] = entry
             else:
@@ -141,21 +172,12 @@ class _Teller:
 
     def tell(self, finding: Finding) -> None:
         key = dedup_key(self.book, finding)
-        told = as_alert_finding(finding)
+        told = _keep(finding)
         entry = self._entry(key)
         if entry is None or entry.ended_at is not None:
-            entry = Open(
-                alert_id=alert_id(key, finding.finding_id),
-                severity=told.severity,
-                starts_at=finding.at,
-                step=0,
-                audiences=list(finding.audiences),
-                title=self._title(finding),
-                clock_id=finding.clock_id,
-                findings=[told],
-            )
+            entry = _opened(key, finding, told)
         else:
-            if any(known.finding_id == finding.finding_id for known in entry.findings):
+            if any(known.finding_id == told.finding_id for known in entry.findings):
                 return
             entry.findings = [*entry.findings, told][-FINDINGS_KEPT:]
             if told.severity.rank <= entry.severity.rank:
@@ -163,7 +185,6 @@ class _Teller:
                 return
             entry.severity = told.severity
             entry.step += 1
-            entry.title = self._title(finding)
             entry.audiences = list(dict.fromkeys([*entry.audiences, *finding.audiences]))
         self.alerts.append(self._alert(key, entry, AlertStatus.FIRING, finding.at))
         # What a close concludes has no end to wait for.
@@ -174,19 +195,10 @@ class _Teller:
         """Resolve the alert of a finding that proved wrong, told by this worker or by one that died."""
         key = dedup_key(self.book, finding)
         entry = self._entry(key)
-        told = as_alert_finding(finding)
+        told = _keep(finding)
         if entry is None:
-            entry = Open(
-                alert_id=alert_id(key, finding.finding_id),
-                severity=told.severity,
-                starts_at=finding.at,
-                step=0,
-                audiences=list(finding.audiences),
-                title=self._title(finding),
-                clock_id=finding.clock_id,
-                findings=[told],
-            )
-        elif others := [one for one in entry.findings if one.finding_id != finding.finding_id]:
+            entry = _opened(key, finding, told)
+        elif others := [one for one in entry.findings if one.finding_id != told.finding_id]:
             # The alert stands on these; where its clock has stopped, it resolves as any other.
             entry.findings = others
             self.state.alerts[key] = entry
@@ -195,17 +207,19 @@ class _Teller:
 
     def resolve_ended(self) -> None:
         closed_at = self.state.closed_at
-        for key in list(self.state.alerts):
-            entry = self._entry(key)
-            if entry is None or entry.ended_at is not None:
+        for key, kept in list(self.state.alerts.items()):
+            if _ended_at(kept) is not None:
                 continue
             ended = closed_at
-            if entry.clock_id is not None:
-                clock = clocks.find(self.state, entry.clock_id)
+            clock_id = _clock_id(kept)
+            if clock_id is not None:
+                clock = clocks.find(self.state, clock_id)
                 if clock is not None:
                     ended = clock.stopped_at
             if ended is None:
                 continue
+            entry = self._entry(key)
+            assert entry is not None
             self._resolve(key, entry, max(ended, entry.starts_at))
             if self.state.close_inferred and ended == closed_at:
                 entry.ended_at = ended
@@ -221,19 +235,27 @@ class _Teller:
             return kept
         return msgspec.convert(kept, Open)
 
-    def _title(self, finding: Finding) -> str:
-        rule = self.book.rules.get(finding.rule_id)
+    def _title(self, findings: Sequence[Kept]) -> str:
+        """Return the title of the worst of the findings, the latest among equals."""
+        worst = max(reversed(findings), key=lambda kept: kept.severity.rank)
+        kind = KIND_TITLES[FindingKind(worst.kind)]
+        rule = self.book.rules.get(worst.rule_id)
         if rule is not None:
-            return f"{KIND_TITLES[finding.kind]}：{rule.title}"
-        policy = self.book.clock_policy_by_id(finding.rule_id)
-        if policy is None or finding.clock_id is None:
-            return KIND_TITLES[finding.kind]
-        passed = finding.severity == policy.severity["breach"]
+            return f"{kind}：{rule.title}"
+        policy = self.book.clock_policy_by_id(worst.rule_id)
+        if policy is None:
+            return kind
+        passed = worst.severity.value == policy.severity["breach"].value
         return f"{CLOCK_TITLES[policy.clock]}{'超时' if passed else '即将超时'}"
+
+    def _advice(self, rule_id: str) -> str:
+        known = self.book.rules.get(rule_id) or self.book.clock_policy_by_id(rule_id)
+        return "" if known is None else known.advice
 
     def _alert(self, key: str, entry: Open, status: AlertStatus, at: int) -> Alert:
         attributes = self.state.attributes
-        latest = entry.findings[-1]
+        told = [_told(kept, self._advice(kept.rule_id)) for kept in entry.findings]
+        latest = told[-1]
         labels = {name: attributes[name] for name in _LABELS if name in attributes}
         category = self.book.categories.get(attributes.get("category", ""))
         if category is not None:
@@ -243,9 +265,9 @@ class _Teller:
             status=status,
             severity=entry.severity,
             audiences=entry.audiences,
-            title=entry.title,
+            title=self._title(entry.findings),
             body=self._body(latest, status),
-            findings=list(entry.findings),
+            findings=told,
             dedup_key=key,
             starts_at=entry.starts_at,
             ends_at=at if status is AlertStatus.RESOLVED else None,
@@ -275,9 +297,21 @@ class _Teller:
         return "\n".join(lines)
 
 
-def as_alert_finding(finding: Finding) -> AlertFinding:
-    """Return a finding in the words of ``alerts``, which knows nothing of detection."""
-    return AlertFinding(
+def _opened(key: str, finding: Finding, told: Kept) -> Open:
+    return Open(
+        alert_id=alert_id(key, finding.finding_id),
+        severity=told.severity,
+        starts_at=finding.at,
+        step=0,
+        audiences=list(finding.audiences),
+        clock_id=finding.clock_id,
+        findings=[told],
+    )
+
+
+def _keep(finding: Finding) -> Kept:
+    evidence = finding.evidence
+    return Kept(
         finding_id=finding.finding_id,
         rule_id=finding.rule_id,
         kind=finding.kind.value,
@@ -285,8 +319,24 @@ def as_alert_finding(finding: Finding) -> AlertFinding:
         at=finding.at,
         subject=finding.subject.value,
         message_id=finding.message_id,
-        evidence=finding.evidence,
-        why=finding.why,
-        advice=finding.advice,
+        evidence=evidence,
+        why=finding.why.replace(evidence, _QUOTED) if evidence else finding.why,
         pack_version=finding.pack_version,
+    )
+
+
+def _told(kept: Kept, advice: str) -> AlertFinding:
+    """Return a kept finding in the words of ``alerts``, which knows nothing of detection."""
+    return AlertFinding(
+        finding_id=kept.finding_id,
+        rule_id=kept.rule_id,
+        kind=kept.kind,
+        severity=kept.severity,
+        at=kept.at,
+        subject=kept.subject,
+        message_id=kept.message_id,
+        evidence=kept.evidence,
+        why=kept.why.replace(_QUOTED, kept.evidence),
+        advice=advice,
+        pack_version=kept.pack_version,
     )
