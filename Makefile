@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV   ?= .venv
 BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
+JOBS   ?= 2
 
 .PHONY: install run test bench bench-peers chaos check lock docs
 .DEFAULT_GOAL := help
@@ -28,8 +29,9 @@ install: $(STAMP)
 run: install
 	@$(BIN)/yanshao up --demo
 
+# Half of the time is waiting (brokers, receivers, clocks of others): two at once fit one core each.
 test: install
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n $(JOBS)
 
 bench: install
 	@$(BIN)/yanshao bench --json bench.json
