@@ -1,7 +1,11 @@
-"""How good scores are: area under the curve, average precision, precision at recall, calibration."""
+"""How good scores are: area under the curve, average precision, precision at recall, calibration.
+
+And what training and measuring must agree on: what counts as dissatisfied, and which rows are kept apart.
+"""
 
 from __future__ import annotations
 
+import hashlib
 from typing import Final, NamedTuple
 
 import numpy as np
@@ -9,6 +13,9 @@ import numpy.typing as npt
 
 BINS: Final = 10
 """Of the calibration error: scores from 0 to 1 in tenths."""
+
+DISSATISFIED: Final = -0.5
+"""Mean of the raters, from -2 to 2, at and below which a dialogue counts as dissatisfied."""
 
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
@@ -36,6 +43,11 @@ class Measured(NamedTuple):
     precision: float
     error: float
     bins: tuple[Bin, ...]
+
+
+def in_tenth(key: str) -> bool:
+    """Return whether a dialogue's id or a post's text belongs to the tenth that is kept for one last look."""
+    return int(hashlib.sha256(key.encode()).hexdigest(), 16) % 10 == 0
 
 
 def measure(labels: Flags, scores: Floats) -> Measured:

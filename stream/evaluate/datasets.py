@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,11 +9,10 @@ from typing import Final, Literal
 
 import msgspec
 
+from stream.measure import DISSATISFIED, in_tenth
+
 Field = Literal["dissatisfaction", "anger", "abuse"]
 Part = Literal["all", "tenth", "rest"]
-
-DISSATISFIED: Final = -0.5
-"""Raters' mean, from -2 to 2, at and below which a dialogue counts as dissatisfied."""
 
 HARD_LENGTH: Final = 6
 """Characters from which a turn is more than a formula."""
@@ -110,11 +108,6 @@ HARD_TURN: Final = Question("turn dissatisfied, 6 characters and more", "dissati
 DIALOGUE: Final = Question("dialogue dissatisfied", "dissatisfaction")
 ANGRY: Final = Question("post angry", "anger")
 OFFENSIVE: Final = Question("post offensive", "abuse")
-
-
-def in_tenth(key: str) -> bool:
-    """Return whether a dialogue's id or a post's text belongs to the tenth kept for one last look."""
-    return int(hashlib.sha256(key.encode()).hexdigest(), 16) % 10 == 0
 
 
 def read(path: Path, part: Part = "all") -> Dataset:

@@ -14,9 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stream.core.features import CODES
-
-DISSATISFIED: Final = -0.5
-"""Mean of the raters, from -2 to 2, at and below which a dialogue counts as dissatisfied."""
+from stream.measure import DISSATISFIED
 
 NEUTRAL_WEIGHT: Final = 0.4
 """How dissatisfied a plain question counts among the short turns: more than thanks, less than a complaint."""

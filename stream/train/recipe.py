@@ -14,7 +14,7 @@ from stream.core.features import BUCKETS, MAX_CHARS
 from stream.core.judge import DAMPING, SHAPE, Judge
 from stream.core.model import COLUMNS, HEADS, VIEWS, Head, Model, reading_of
 from stream.core.state import Views
-from stream.measure import Measured, measure
+from stream.measure import DISSATISFIED, Measured, measure
 from stream.train import corpora, heads
 from stream.train.corpora import Dialogue, Examples, Post
 from stream.train.heads import CHARACTERS, SOUNDS_TOO, Flags, Floats, Linear
@@ -87,7 +87,7 @@ class Kitchen:
         return heads.damped(found, sizes, damping)
 
 
-STEPS: Final = 7
+STEPS: Final = 6
 """How often ``tell`` is called."""
 
 
@@ -257,7 +257,7 @@ def _judge(kitchen: Kitchen, sources: Sources) -> tuple[Floats, dict[str, Any]]:
     kitchen.tell("views of a conversation")
     dialogues = [one for one in sources.helpdesk if one.satisfaction is not None]
     means = np.array([one.satisfaction for one in dialogues], np.float64)
-    labels = means <= corpora.DISSATISFIED
+    labels = means <= DISSATISFIED
     matrices, courses = _views(kitchen, dialogues)
     centre, spread = courses.mean(axis=0), np.maximum(courses.std(axis=0), 1e-3)
     standard = np.clip((courses - centre) / spread, -COURSE_LIMIT, COURSE_LIMIT)

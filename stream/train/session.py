@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 from stream import models
+from stream.measure import in_tenth
 from stream.train import corpora, recipe, store
 from stream.train.corpora import Dialogue, Post
 from stream.train.store import Card, Corpus
@@ -28,11 +28,6 @@ class Request:
     chats: Path | None = None
     reviews: bool = True
     without_tenth: bool = False
-
-
-def in_tenth(key: str) -> bool:
-    """Return whether a dialogue's id or a post's text belongs to the tenth that is kept for one last look."""
-    return int(hashlib.sha256(key.encode()).hexdigest(), 16) % 10 == 0
 
 
 def run(request: Request, out: Path, tell: Callable[[str], None]) -> str:

@@ -9,7 +9,8 @@ import pytest
 from click.testing import CliRunner
 
 from stream.cli import main
-from stream.evaluate.datasets import DIALOGUE, HARD_TURN, TURN, DataError, in_tenth, read
+from stream.evaluate.datasets import DIALOGUE, HARD_TURN, TURN, DataError, read
+from stream.measure import in_tenth
 
 
 @pytest.fixture

@@ -14,9 +14,9 @@ pytest.importorskip("sklearn", reason="training needs the extra yanshao[train]")
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from stream.cli import main
-from stream.measure import auc, average_precision, calibration, measure
+from stream.measure import auc, average_precision, calibration, in_tenth, measure
 from stream.models import read_model, shipped_model
-from stream.train import corpora, session
+from stream.train import corpora
 
 GOOD, BAD = (
     ("谢谢你们", "已经好了", "问题解决了", "非常满意"),
@@ -101,7 +101,7 @@ def test_a_model_of_own_chats_says_that_it_does_not_ship(files, tmp_path) -> Non
 
 def test_the_tenth_is_left_out(files, tmp_path) -> None:
     written = train(files, tmp_path, "--without-tenth")
-    kept = sum(not session.in_tenth(f"d-{number}") for number in range(60))
+    kept = sum(not in_tenth(f"d-{number}") for number in range(60))
     assert json.loads(written["card.json"])["corpora"][0]["rows"] == kept < 60
 
 
