@@ -17,7 +17,6 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
-from operator import eq
 from typing import Final
 
 Offsets = tuple[int, ...]
@@ -146,12 +145,12 @@ class Normaliser:
         if self._find_changed(raw) is None:
             text, origins = raw, None
         elif self._find_uneven(raw) is None:
-            text, origins = self._fold_each(self._folded, raw), None
+            text, origins = self._fold_evenly(raw), None
         else:
             text, origins = self._fold_unevenly(raw)
         if self._find_emoticon is not None and ("[" in text or "/:" in text):
             text, origins = self._name_emoticons(self._find_emoticon, text, origins)
-        if any(map(eq, text, text[1:])) and _RUN.search(text) is not None:
+        if _RUN.search(text) is not None:
             text, origins = _cut_runs(text, origins)
         if origins is None or (len(text) == len(raw) and origins == list(range(len(raw)))):
             return text, None
@@ -161,6 +160,11 @@ class Normaliser:
     def text(self, raw: str) -> str:
         """Return the folded text alone."""
         return self.normalise(raw)[0]
+
+    def _fold_evenly(self, raw: str) -> str:
+        # Most texts have nothing to fold but these, which `str.replace` does in a third of the time.
+        text = raw.replace("，", ",").replace("？", "?").replace("！", "!").replace("：", ":")
+        return text if self._find_changed(text) is None else self._fold_each(self._folded, text)
 
     def _folded(self, match: re.Match[str]) -> str:
         return self._foldings[ord(match[0])]
