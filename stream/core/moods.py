@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
 from stream.core.annotation import Hit
@@ -61,7 +62,12 @@ def shift(hits: Iterable[Hit]) -> float:
 
 def pack_of(hit: Hit) -> str:
     """Return the pack of a hit: the first two parts of its list's name."""
-    return ".".join(hit.terms.split(".", 2)[:2])
+    return _pack(hit.terms)
+
+
+@lru_cache(maxsize=8192)  # more lists than any installation has; their names come from its packs alone
+def _pack(terms: str) -> str:
+    return ".".join(terms.split(".", 2)[:2])
 
 
 def sigmoid(logit: float) -> float:

@@ -63,8 +63,8 @@ class SaslMechanism(StrEnum):
 class Batch(_Section):
     """When a batch of one partition is full: whichever comes first. Latency is bounded by `wait`."""
 
-    records: int = Field(default=512, ge=1, le=10_000)
-    """Most records of a batch."""
+    records: int = Field(default=256, ge=1, le=10_000)
+    """Most records of a batch: about 20 ms of work, for which nothing else of the process gets a turn."""
     max_bytes: int = Field(default=1024 * 1024, ge=65_536)
     """Most bytes of a batch."""
     wait: Duration = 20
