@@ -69,8 +69,8 @@ _DOUBLED: Final = re.compile(r"([^a-z0-9])\1").search
 _BY_SOUND: Final = frozenset({Evasion.HOMOPHONE, Evasion.PINYIN, Evasion.INITIALS})
 """Tricks that variants are not recognised in: many are short, or tricks already (尼玛 sounds as 你妈)."""
 
-_LURKING: Final = frozenset({Evasion.SHAPE, Evasion.SPLIT})
-"""Tricks that are played with ordinary characters alone."""
+_SHOWN: Final = frozenset({Evasion.SEPARATORS, Evasion.PINYIN, Evasion.INITIALS})
+"""Tricks that leave a mark; the others may hide in a text of ordinary characters."""
 
 _FIRST_IDEOGRAPH: Final = "\u3400"
 
@@ -129,7 +129,7 @@ class Disguises:
                 shapes.setdefault(text, {}).setdefault(plain, written)
             for text, written in islice(self._tables.sounds_of(plain, allowed), most):
                 sounds.setdefault(text, {}).setdefault(plain, written)
-        self._lurking = any(not allowed.isdisjoint(_LURKING) for allowed in sought.values())
+        self._lurking = any(allowed - _SHOWN for allowed in sought.values())
         self._shape = _Channel(shapes)
         self._sound = _Channel(sounds)
 
@@ -152,8 +152,9 @@ class Disguises:
             text = text[:MAX_EXAMINED]
         plain = not is_suspicious(text)
         squeezed = text if plain else self._tables.squeezed(text)
-        # Nothing but what looks alike or was taken apart hides in a text of ordinary characters.
-        suspicions = [] if plain and not self._lurking else self._shape.search(squeezed)
+        if plain and not self._lurking:
+            return []
+        suspicions = self._shape.search(squeezed)
         if self._sound:
             by_sound = self._sound.search(self._tables.heard(squeezed))
             suspicions += [one for one in by_sound if _is_close(squeezed, *one)]
