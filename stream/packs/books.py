@@ -24,7 +24,7 @@ class ReloadResult:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """A book with the annotator made for its terms: the two must never be mixed."""
+    """A complete book with the annotator made for its terms: the two must never be mixed."""
 
     book: RuleBook
     annotator: Annotates
@@ -33,8 +33,9 @@ class Loaded:
 class Books:
     """Holds the one reference that readers take; they keep what they took for a whole step.
 
-    ``build`` makes the annotator of a book's terms, ``monotonic`` times the reload (seconds). The
-    first load happens at once and raises ``PackError``: a worker without knowledge must not start.
+    ``build`` completes a book with what the packs do not hold (the judge of whole conversations) and
+    makes the annotator that goes with it; ``monotonic`` times the reload (seconds). The first load
+    happens at once and raises ``PackError``: a worker without knowledge must not start.
     """
 
     __slots__ = ("_build", "_directories", "_monotonic", "_options", "current")
@@ -44,7 +45,7 @@ class Books:
         directories: Sequence[str | Path] = (SHIPPED,),
         options: Options = DEFAULTS,
         *,
-        build: Callable[[RuleBook], Annotates],
+        build: Callable[[RuleBook], tuple[RuleBook, Annotates]],
         monotonic: Callable[[], float],
     ) -> None:
         self._directories = tuple(directories)
@@ -69,9 +70,9 @@ class Books:
         book, packs, problems = try_open(self._directories, self._options)
         if _failed(problems):
             return None, problems
-        loaded = Loaded(book, self._build(book))
+        loaded = Loaded(*self._build(book))
         if tests:
-            problems += check.run(book, loaded.annotator, packs)
+            problems += check.run(loaded.book, loaded.annotator, packs)
         return (None if _failed(problems) else loaded), problems
 
 

@@ -25,7 +25,7 @@ _SPEAKER: Mapping[Role, str] = {Role.SERVICE: "agent", Role.ANY: "customer"}
 
 
 class Annotates(Protocol):
-    """What the tests need of an annotator."""
+    """What the texts of a batch are annotated by."""
 
     def annotate(self, texts: Sequence[str], wants_scores: Sequence[bool] | None = None) -> list[Annotation]:
         """Return one annotation a text, in order."""

@@ -14,7 +14,7 @@ import heapq
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from alerts.model import Alert
 from stream import alerting
@@ -27,6 +27,7 @@ from stream.core.engine import Step
 from stream.core.events import Message, Received, Role, Tick, Timer
 from stream.core.outputs import Contact, Finding, Score, Summary
 from stream.core.state import Source, State
+from stream.packs.check import Annotates
 
 # Stale heap entries are swept when they outnumber the conversations so many times over.
 _SWEEP_FACTOR = 4
@@ -37,14 +38,6 @@ _SWEEP_MINIMUM = 1024
 _HOT = 2_048
 
 _NOTHING = (-1,) * len(Source)
-
-
-class Annotates(Protocol):
-    """What the texts of a batch are annotated by."""
-
-    def annotate(self, texts: Sequence[str], wants_scores: Sequence[bool]) -> list[Annotation]:
-        """Return one annotation a text, in order."""
-        ...
 
 
 class Knowledge(NamedTuple):

@@ -20,7 +20,6 @@ from alerts.config import AlertsConfig
 from alerts.dispatcher import Dispatcher
 from alerts.senders import close_senders, open_senders
 from stream import metrics as m
-from stream import models
 from stream.metrics import DeliveryCounts, Metrics, render
 from stream.packs import SHIPPED, Options
 from stream.packs.books import Books
@@ -30,7 +29,7 @@ from stream.runtime.counting import Counting
 from stream.runtime.gauges import describe_packs, describe_process, watch_conversations, watch_delivery
 from stream.runtime.http import events_handler
 from stream.runtime.jobs import Done, Queue
-from stream.runtime.knowledge import directories_of, limits_of
+from stream.runtime.knowledge import directories_of, limits_of, of_book
 from stream.runtime.local import LocalRuntime
 from stream.runtime.local_ledger import LocalLedger
 from stream.settings import Settings
@@ -75,7 +74,7 @@ class LocalSystem:
         self.books = Books(
             self.directories,
             Options(disable=settings.disable, limits=limits_of(settings)),
-            build=lambda book: models.build_annotator(book.terms, data_dir=data_dir),
+            build=lambda book: of_book(book, data_dir),
             monotonic=time.monotonic,
         )
         self.runtime = LocalRuntime(

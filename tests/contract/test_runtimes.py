@@ -165,7 +165,8 @@ async def by_kafka(day: Day, folder: Path, request: pytest.FixtureRequest) -> To
         reload = {"type": "packs.reload", "conversation_id": "reload"}
         await asyncio.to_thread(system.send, [reload], names.config)
         await until(
-            lambda: all(worker._knowledge().book.version == version for worker in workers), "the new packs"
+            lambda: all(worker._shelf.knowledge().book.version == version for worker in workers),
+            "the new packs",
         )
         await feed(day.lines[day.change_at :])
         at = json.loads(day.end())["at"]

@@ -91,8 +91,5 @@ def test_a_hostile_message_is_handled_in_time(text: str, tmp_path) -> None:
 
 
 def test_importing_detection_loads_no_model() -> None:
-    code = (
-        "import sys, stream.models\n"
-        "sys.exit(bool({'jieba', 'opencc', 'snownlp'} & sys.modules.keys()))"
-    )
+    code = "import sys, stream.models\nsys.exit(bool({'jieba', 'opencc', 'snownlp'} & sys.modules.keys()))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -281,7 +281,7 @@ class FindsRed:
 
 
 def books(root: Path) -> Books:
-    return Books([root], build=lambda _book: FindsRed(), monotonic=iter(range(99)).__next__)
+    return Books([root], build=lambda book: (book, FindsRed()), monotonic=iter(range(99)).__next__)
 
 
 def test_a_reload_swaps_the_book_and_says_how_long_it_took(tmp_path: Path):

@@ -9,7 +9,6 @@ from pathlib import Path
 
 from alerts import config as alerts_config
 from alerts.config import AlertsConfig
-from stream import models
 from stream.metrics import Metrics
 from stream.packs import Options
 from stream.packs.books import Books
@@ -17,7 +16,7 @@ from stream.runtime import cluster, topics
 from stream.runtime.clock import WallClock
 from stream.runtime.conversations import Knowledge
 from stream.runtime.gauges import describe_packs
-from stream.runtime.knowledge import directories_of, limits_of
+from stream.runtime.knowledge import directories_of, limits_of, of_book
 from stream.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -87,7 +86,7 @@ def open_books(settings: Settings, data_dir: Path) -> Books:
     return Books(
         [*directories_of(settings), activated],
         Options(disable=settings.disable, limits=limits_of(settings)),
-        build=lambda book: models.build_annotator(book.terms, data_dir=data_dir),
+        build=lambda book: of_book(book, data_dir),
         monotonic=time.monotonic,
     )
 
