@@ -6,8 +6,14 @@ stands beside it; `docs/operations.md` repeats it.
 
 from __future__ import annotations
 
+import logging
 import traceback
+from collections.abc import Awaitable
 from enum import IntEnum
+
+from aiokafka.errors import KafkaError
+
+logger = logging.getLogger(__name__)
 
 
 class Exit(IntEnum):
@@ -38,3 +44,19 @@ def describe(error: BaseException) -> str:
     """Return an exception's type and where it was raised, without its text, which may quote a message."""
     frames = "".join(traceback.format_tb(error.__traceback__))
     return f"{type(error).__name__}\n{frames}".rstrip()
+
+
+async def to_exit(work: Awaitable[None]) -> Exit:
+    """Await the work of a process and return the exit code that its end asks for, with the reason logged."""
+    try:
+        await work
+    except WorkerExit as ending:
+        logger.critical("%s; exit code %d (%s)", ending, ending.code, ending.code.name)
+        return ending.code
+    except KafkaError as error:
+        logger.critical("the broker fails: %s; exit code %d", type(error).__name__, Exit.BROKER)
+        return Exit.BROKER
+    except Exception as error:  # noqa: BLE001 - the process ends; what it was decides only the code
+        logger.critical("unforeseen: %s; exit code %d", describe(error), Exit.CRASHED)
+        return Exit.CRASHED
+    return Exit.OK

@@ -17,7 +17,6 @@ from typing import Any
 
 import aiokafka
 from aiohttp import web
-from aiokafka.errors import KafkaError
 
 from stream import metrics as m
 from stream import wire
@@ -26,7 +25,7 @@ from stream.metrics import Metrics
 from stream.runtime.clock import Clock, WallClock
 from stream.runtime.http import Overloaded, Unavailable, events_handler
 from stream.runtime.kafka import client
-from stream.runtime.kafka.exits import Exit, WorkerExit, describe
+from stream.runtime.kafka.exits import Exit, WorkerExit, to_exit
 from stream.runtime.kafka.health import Site, create_health_app
 from stream.runtime.kafka.names import Names
 from stream.runtime.kafka.publisher import Confirmation, Publisher, Row, confirm
@@ -143,19 +142,11 @@ class Ingest:
 
     async def run(self) -> Exit:
         """Run until told to stop or until something fails; returns the exit code."""
-        try:
-            async with AsyncExitStack() as stack:
-                await self._open(stack)
-        except WorkerExit as ending:
-            logger.critical("%s; exit code %d (%s)", ending, ending.code, ending.code.name)
-            return ending.code
-        except KafkaError as error:
-            logger.critical("the broker fails: %s; exit code %d", type(error).__name__, Exit.BROKER)
-            return Exit.BROKER
-        except Exception as error:  # noqa: BLE001 - the process ends; what it was decides only the code
-            logger.critical("unforeseen: %s; exit code %d", describe(error), Exit.CRASHED)
-            return Exit.CRASHED
-        return Exit.OK
+        return await to_exit(self._run())
+
+    async def _run(self) -> None:
+        async with AsyncExitStack() as stack:
+            await self._open(stack)
 
     async def _open(self, stack: AsyncExitStack) -> None:
         producer = client.producer(self.settings.kafka)

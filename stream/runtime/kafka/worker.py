@@ -22,8 +22,6 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from enum import StrEnum
 from typing import Any
 
-from aiokafka.errors import KafkaError
-
 from alerts.clock import WallClock as DeliveryClock
 from stream import metrics as m
 from stream.core.events import Timer
@@ -38,7 +36,7 @@ from stream.runtime.kafka.changelog import Replay
 from stream.runtime.kafka.configuration import ConfigTail
 from stream.runtime.kafka.counts import Counts
 from stream.runtime.kafka.delivery import Delivery
-from stream.runtime.kafka.exits import Exit, WorkerExit, describe
+from stream.runtime.kafka.exits import Exit, WorkerExit, to_exit
 from stream.runtime.kafka.health import Site, create_health_app
 from stream.runtime.kafka.inbox import Inbox
 from stream.runtime.kafka.membership import Heartbeats
@@ -131,24 +129,13 @@ class Worker:
 
     async def run(self) -> Exit:
         """Run until told to stop or until something fails; returns the exit code."""
-        code = await self._run()
+        code = await to_exit(self._run())
         self.stop()
         return code
 
-    async def _run(self) -> Exit:
-        try:
-            async with self._running():
-                await self._ending
-        except WorkerExit as ending:
-            logger.critical("%s; exit code %d (%s)", ending, ending.code, ending.code.name)
-            return ending.code
-        except KafkaError as error:
-            logger.critical("the broker fails: %s; exit code %d", type(error).__name__, Exit.BROKER)
-            return Exit.BROKER
-        except Exception as error:  # noqa: BLE001 - the process ends; what it was decides only the code
-            logger.critical("unforeseen: %s; exit code %d", describe(error), Exit.CRASHED)
-            return Exit.CRASHED
-        return Exit.OK
+    async def _run(self) -> None:
+        async with self._running():
+            await self._ending
 
     @asynccontextmanager
     async def _running(self) -> AsyncIterator[None]:
