@@ -216,7 +216,8 @@ class LocalRuntime:
 
     async def _sleep(self) -> None:
         try:
-            await asyncio.wait_for(self._wakeup.wait(), TICK_SECONDS)
+            async with asyncio.timeout(TICK_SECONDS):
+                await self._wakeup.wait()
         except TimeoutError:
             return
 

@@ -28,7 +28,8 @@ class Running:
     assignments: list[set[TP]] = field(default_factory=list)
 
     async def next(self) -> Any:
-        return await asyncio.wait_for(self.events.get(), PATIENCE)
+        async with asyncio.timeout(PATIENCE):
+            return await self.events.get()
 
     async def stop(self) -> None:
         with suppress(asyncio.CancelledError):

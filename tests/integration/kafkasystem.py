@@ -239,7 +239,8 @@ class Installation:
         finally:
             task.remove_done_callback(ended)
             worker.stop()
-            await asyncio.wait_for(task, PATIENCE)
+            async with asyncio.timeout(PATIENCE):
+                await task
 
     def process(
         self,

@@ -73,7 +73,8 @@ async def test_every_alert_arrives_signed_once_though_the_receiver_stumbles(
         dispatcher = Dispatcher(config, store, senders, clock=WallClock(), metrics=NoMetrics(), rng=Random(1))
         for number in range(50):
             await dispatcher.accept(plan(config, sample_alert(f"c-{number}")).notifications)
-        await asyncio.wait_for(everything.wait(), 30)
+        async with asyncio.timeout(30):
+            await everything.wait()
         await dispatcher.stop(5)
         await close_senders(senders.values())
     await runner.cleanup()

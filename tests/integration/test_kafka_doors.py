@@ -55,10 +55,12 @@ def system(
 async def running(system: Installation, **options: Any) -> AsyncIterator[Ingest]:
     ingest = Ingest(system.settings("ingest"), **options)
     task = asyncio.create_task(ingest.run())
-    await asyncio.wait_for(ingest.ready.wait(), PATIENCE)
+    async with asyncio.timeout(PATIENCE):
+        await ingest.ready.wait()
     yield ingest
     ingest.stop()
-    assert await asyncio.wait_for(task, PATIENCE) == Exit.OK
+    async with asyncio.timeout(PATIENCE):
+        assert await task == Exit.OK
 
 
 async def test_http_door_answers_after_the_broker_has_confirmed(system: Installation) -> None:

@@ -91,8 +91,8 @@ class ConfigTail:
             aiokafka.errors.KafkaError: The topic cannot be read.
         """
         consumer = client.reader(self._kafka)
-        await consumer.start()
         try:
+            await consumer.start()
             consumer.assign([self._where])
             await consumer.seek_to_beginning(self._where)
             found: list[Record] = []

@@ -77,7 +77,8 @@ class Inbox:
         if self.moving:
             self._room.clear()
             try:
-                await asyncio.wait_for(self._room.wait(), PATIENCE_S)
+                async with asyncio.timeout(PATIENCE_S):
+                    await self._room.wait()
             except TimeoutError:
                 pass
             else:
@@ -91,7 +92,8 @@ class Inbox:
             return True
         self._arrived.clear()
         try:
-            await asyncio.wait_for(self._arrived.wait(), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                await self._arrived.wait()
         except TimeoutError:
             return False
         return bool(self._waiting)
@@ -100,7 +102,8 @@ class Inbox:
         """Return at the next arrival, or after the time."""
         self._arrived.clear()
         try:
-            await asyncio.wait_for(self._arrived.wait(), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                await self._arrived.wait()
         except TimeoutError:
             return
 

@@ -55,7 +55,7 @@ class Ownership:
         forget: Callable[[int], None],
     ) -> None:
         self.processors: dict[int, ConversationProcessor] = {}
-        self.assigned = False
+        self._assigned = asyncio.Event()
         self._names = names
         self._sources = names.sources()
         self._shared = shared
@@ -68,6 +68,15 @@ class Ownership:
         self._forget = forget
         self._held_generation = -1
         self._finished: set[int] = set()
+
+    @property
+    def assigned(self) -> bool:
+        """Whether partitions have been given to us and none is being handed over."""
+        return self._assigned.is_set()
+
+    async def settled(self) -> None:
+        """Return once what the group gave us is taken up; a batch before that would be left alone."""
+        await self._assigned.wait()
 
     # Records ----------------------------------------------------------------------------------------------
 
@@ -95,7 +104,7 @@ class Ownership:
     async def revoked(self, app: Any, revoked: Iterable[TP]) -> None:
         """Finish what is under way and commit it; no partition is ours until the next assignment."""
         taken = set(revoked)
-        self.assigned = False
+        self._assigned.clear()
         self._held_generation = app.consumer_generation_id
         drains = {number: one.drain(self._hand_over_s) for number, one in self.processors.items()}
         finished = await asyncio.gather(*drains.values())
@@ -146,7 +155,7 @@ class Ownership:
         self._heartbeats.observe(app)
         app.consumer._thread._consumer._fetcher._fetch_max_wait_ms = FETCH_WAIT_MS
         self._counts.rebalanced()
-        self.assigned = True
+        self._assigned.set()
         logger.info("generation %d: partitions %s", app.consumer_generation_id, sorted(numbers))
 
     def _own(self, app: Any, number: int) -> None:

@@ -155,7 +155,8 @@ class ConversationProcessor:
         self.inbox.moving = False
         self.inbox.clear()
         try:
-            await asyncio.wait_for(self._quiet.wait(), timeout_s)
+            async with asyncio.timeout(timeout_s):
+                await self._quiet.wait()
         except TimeoutError:
             return False
         return self.ready

@@ -25,8 +25,8 @@ async def read_all(kafka: Kafka, topic: str, partition: int, take: Callable[[Seq
         aiokafka.errors.KafkaError: The partition cannot be read.
     """
     consumer = client.reader(kafka, max_partition_fetch_bytes=FETCH_BYTES, fetch_max_wait_ms=100)
-    await consumer.start()
     try:
+        await consumer.start()
         where = TopicPartition(topic, partition)
         consumer.assign([where])
         await consumer.seek_to_beginning(where)

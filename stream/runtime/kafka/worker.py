@@ -244,8 +244,13 @@ class Worker:
             except WorkerExit as error:
                 self.failed(error)
 
+        async def complete(_app: Any, **_: Any) -> None:
+            # Faust sends `assigned` and resumes its flow side by side; it waits for this one first.
+            await ownership.settled()
+
         app.on_partitions_revoked.connect(revoked, weak=False)
         app.on_partitions_assigned.connect(assigned, weak=False)
+        app.on_rebalance_complete.connect(complete, weak=False)
 
     async def _take(self, event: Any) -> None:
         assert self._ownership is not None
@@ -351,7 +356,8 @@ class Worker:
             if self._delivery is not None:
                 await self._delivery.stop()
         try:
-            await asyncio.wait_for(app.stop(), FAUST_STOP_S)
+            async with asyncio.timeout(FAUST_STOP_S):
+                await app.stop()
         except (TimeoutError, asyncio.CancelledError):
             # Seen where the broker is gone: Faust waits for a thread of its consumer that has died.
             logger.error("Faust did not stop in %.0f s; what is ours was finished before", FAUST_STOP_S)  # noqa: TRY400
