@@ -60,6 +60,10 @@ NEEDS: dict[str, Callable[[], str | None]] = {
 """A mark, and what says why its need is not met."""
 
 LOUD = "NOT TESTED HERE"
+
+LONG_ROUNDS = 20
+"""What `make chaos` must survive of each kind."""
+
 MISSING = pytest.StashKey[dict[str, str | None]]()
 BROKER_DIR = pytest.StashKey[Path]()
 
@@ -71,6 +75,20 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="short",
         help="how long the tests marked `chaos` go on killing processes (default: short)",
     )
+    parser.addoption(
+        "--chaos-seed",
+        type=int,
+        default=0,
+        help="the first round's seed; the next rounds count on from it (default: 0)",
+    )
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give a chaos test its rounds, one test each: a seed that fails can be run again by itself."""
+    if "chaos_seed" in metafunc.fixturenames:
+        first = metafunc.config.getoption("--chaos-seed")
+        rounds = LONG_ROUNDS if metafunc.config.getoption("--chaos") == "long" else 1
+        metafunc.parametrize("chaos_seed", range(first, first + rounds))
 
 
 def pytest_configure(config: pytest.Config) -> None:

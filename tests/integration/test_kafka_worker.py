@@ -20,11 +20,11 @@ from stream.runtime.kafka.exits import Exit
 from stream.runtime.kafka.names import Role
 from stream.runtime.kafka.ownership import Ownership
 from stream.runtime.kafka.worker import Driver, Worker
+from stream.testing import PATIENCE
 from stream.wire import encode, read
 from tests.integration.kafkasystem import (
     CALM,
     COMPLAINT,
-    PATIENCE,
     Installation,
     Receiver,
     message,

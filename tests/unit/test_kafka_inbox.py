@@ -16,7 +16,7 @@ RECORD = SimpleNamespace(offset=0)
 
 
 def batch() -> Fed:
-    return Fed(SimpleNamespace(value=RecordBatch("chat.messages", 0, [RECORD])))  # type: ignore[list-item]
+    return Fed(SimpleNamespace(value=RecordBatch("chat.messages", 0, [RECORD])))
 
 
 @pytest.mark.parametrize("waiting", [lambda inbox: inbox.arrival(60), lambda inbox: inbox.more(60)])
