@@ -107,4 +107,4 @@ KINDS: Mapping[str, FindingKind | None] = {
     "category": None,
 }
 # Folders of other formats beside the packs, read by their own modules.
-OTHER_FOLDERS = frozenset({"entity", "calendar", "model"})
+OTHER_FOLDERS = frozenset({"entity", "calendar", "model", "promise"})
