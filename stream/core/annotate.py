@@ -124,7 +124,8 @@ class Annotator:
 
 def _hit(text: str, offsets: Offsets | None, match: Match) -> Hit:
     """Return the match as a hit in the original text, with what its surroundings make of it."""
-    term = match.term
-    reading = emotion.read(text, match.start, match.end, negatable=term.negatable)
-    start, end = original_span(offsets, match.start, match.end)
-    return Hit(term.terms, term.text, start, end, reading.negated, round(reading.degree * term.degree, 4))
+    term, start, end = match
+    negated, degree = emotion.read(text, start, end, negatable=term.negatable)
+    if offsets is not None:
+        start, end = original_span(offsets, start, end)
+    return Hit(term.terms, term.text, start, end, negated, round(degree * term.degree, 4))

@@ -3,7 +3,8 @@
 Chinese negation and degree stand before what they govern, close to it and in the same clause. So the
 few characters before a match are read backwards, longest known piece first, until something unknown
 stands there; the pieces read are what governs the match. 我不处理就投诉: 就 is known and says nothing,
-处理 is unknown and ends the reading before 不 is reached.
+处理 is unknown and ends the reading before 不 is reached. So does whatever ends a clause: a comma, or the
+blank that people type for one.
 """
 
 from __future__ import annotations
@@ -14,12 +15,6 @@ from typing import Final, NamedTuple
 
 SCOPE: Final = 10
 """Characters read before a term: 从来没有这么 and 一点儿也不是很 fit, the next thought does not."""
-
-TAIL: Final = 5
-"""Characters read behind a term: 得不得了 is the longest piece."""
-
-STOPS: Final = frozenset(" \n\r\t,，。.!！?？;；:：、~～…—()（）[]【】“”\"'《》<>/|")
-"""What ends a clause in chats; a blank does, people type it for a comma."""
 
 MIN_DEGREE: Final = 0.25
 MAX_DEGREE: Final = 4.0
@@ -127,10 +122,17 @@ AFTER: Final[Mapping[str, float]] = {
 CANCELS: Final = ("才怪", "不行", "不可", "都不行", "吗才怪")
 """Behind a denied term these deny it once more: 不生气才怪, 不投诉不行."""
 
-_LONGEST_BEFORE: Final = max(map(len, BEFORE))
-_LONGEST_AFTER: Final = max(map(len, AFTER))
-_LAST_BEFORE: Final = frozenset(piece[-1] for piece in BEFORE)
-_FIRST_AFTER: Final = frozenset(piece[0] for piece in AFTER)
+_ENDING: Final = {
+    last: tuple(sorted((word for word in BEFORE if word[-1] == last), key=len, reverse=True))
+    for last in {word[-1] for word in BEFORE}
+}
+_BEGINNING: Final = {
+    first: tuple(sorted((word for word in AFTER if word[0] == first), key=len, reverse=True))
+    for first in {word[0] for word in AFTER}
+}
+"""The known pieces by the character that touches the term, the longest first: for most characters there
+are none, which one look-up says."""
+
 _PLAIN: Final = Reading()
 
 
@@ -139,17 +141,17 @@ def read(text: str, start: int, end: int, *, negatable: bool = True) -> Reading:
 
     ``text`` is normalised. The degree is 1.0 where nothing grades the term, else within
     [``MIN_DEGREE``, ``MAX_DEGREE``]. Two denials make none. With ``negatable`` false only the degree is
-    read. Looks at ``SCOPE`` characters before and ``TAIL`` behind, never beyond the clause.
+    read. Looks at ``SCOPE`` characters before and at one piece behind, never beyond the clause.
     """
-    if text[start - 1 : start] not in _LAST_BEFORE and text[end : end + 1] not in _FIRST_AFTER:
+    after = _BEGINNING.get(text[end : end + 1])
+    if after is None and text[start - 1 : start] not in _ENDING:
         return _PLAIN  # no known piece on either side: four terms of five
     denials, degree = _read_before(text, start)
-    tail = _clause_after(text, end)
-    for length in range(min(_LONGEST_AFTER, len(tail)), 0, -1):
-        if tail[:length] in AFTER:
-            degree *= AFTER[tail[:length]]
+    for word in after or ():
+        if text.startswith(word, end):
+            degree *= AFTER[word]
             break
-    if denials and tail.startswith(CANCELS):
+    if denials and text.startswith(CANCELS, end):
         denials += 1
     negated = negatable and denials % 2 == 1
     return Reading(negated, round(min(max(degree, MIN_DEGREE), MAX_DEGREE), 4))
@@ -161,17 +163,17 @@ def _read_before(text: str, start: int) -> tuple[int, float]:
     low = max(0, start - SCOPE)
     place = start
     while place > low:
-        for length in range(min(_LONGEST_BEFORE, place - low), 0, -1):
-            piece = BEFORE.get(text[place - length : place])
-            if piece is not None:
+        for word in _ENDING.get(text[place - 1], ()):
+            if text.endswith(word, low, place):
                 break
         else:
             break
-        if piece.role is Role.ENDS or _asks(text, place - length, start):
+        piece = BEFORE[word]
+        if piece.role is Role.ENDS or _asks(text, place - len(word), start):
             break
-        place -= length
+        place -= len(word)
         degree *= piece.degree
-        if piece.role in {Role.DENIES, Role.WEAKENS_DENIAL}:
+        if piece.role is Role.DENIES or piece.role is Role.WEAKENS_DENIAL:
             denials += 1
     return denials, degree
 
@@ -179,11 +181,3 @@ def _read_before(text: str, start: int) -> tuple[int, float]:
 def _asks(text: str, place: int, start: int) -> bool:
     """Whether a piece at ``place`` is the middle of an A-not-A question: 生不生气, 气不气人."""
     return place == start - 1 and place > 0 and text[place] in "不没" and text[place - 1] == text[start]
-
-
-def _clause_after(text: str, end: int) -> str:
-    tail = text[end : end + TAIL]
-    for index, char in enumerate(tail):
-        if char in STOPS:
-            return tail[:index]
-    return tail

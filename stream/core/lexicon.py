@@ -87,14 +87,24 @@ class Match(NamedTuple):
     end: int
 
 
-class _Context(NamedTuple):
-    """Phrases near a term: one of the first must stand there, none of the second may."""
+class _Condition(NamedTuple):
+    """What a match must satisfy; most terms ask for nothing."""
 
-    near: tuple[str, ...]
-    not_near: tuple[str, ...]
+    allowed: tuple[tuple[str, int], ...]  # a phrase of the allow-list, how far into it the spelling stands
+    whole: bool  # words must begin and end where it does
+    near: tuple[str, ...]  # phrases one of which must stand beside it
+    not_near: tuple[str, ...]  # phrases none of which may
 
-    def holds(self, text: str, start: int, end: int) -> bool:
-        """Whether the surroundings of ``[start, end)`` are as asked for."""
+    def holds(self, text: str, start: int, end: int, words: _Words) -> bool:
+        """Whether the match ``[start, end)`` counts; ``words`` are those of the text."""
+        if self.allowed and _is_allowed(text, start, self.allowed):
+            return False
+        if self.whole and not words.hold(start, end):
+            return False
+        return not (self.near or self.not_near) or self._suits(text, start, end)
+
+    def _suits(self, text: str, start: int, end: int) -> bool:
+        """Whether the surroundings are as asked for."""
         first = max(0, start - NEAR)
         before, after = text[first:start], text[end : end + NEAR]
         if self.near and not any(phrase in before or phrase in after for phrase in self.near):
@@ -106,11 +116,8 @@ class _Entry(NamedTuple):
     """A term as one of its spellings stands for it."""
 
     term: Term
-    allowed: tuple[
-        tuple[str, int], ...
-    ]  # a phrase of the allow-list, and how far into it the spelling stands
     number: int  # of the term, for the cap on matches
-    context: _Context | None  # what must stand, and must not stand, beside it
+    condition: _Condition | None
 
 
 class _Spelling(NamedTuple):
@@ -140,10 +147,13 @@ class Lexicon:
                 raise ValueError(f"term list {term.terms} asks for word boundaries and there is no segmenter")
             lists.add(term.terms)
             phrases = [phrase for phrase in map(normalise, term.not_in) if phrase]
-            context = _context(term, normalise)
+            near, not_near = tuple(map(normalise, term.near)), tuple(map(normalise, term.not_near))
             for spelling in dict.fromkeys(map(normalise, (term.text, *term.variants))):
                 if spelling:
-                    entry = _Entry(term, _places(spelling, phrases), number, context)
+                    asked = _Condition(
+                        _places(spelling, phrases), term.boundary is Boundary.WORD, near, not_near
+                    )
+                    entry = _Entry(term, number, asked if any(asked) else None)
                     by_spelling.setdefault(spelling, []).append(entry)
         self.lists: frozenset[str] = frozenset(lists)
         self._spellings = [
@@ -166,28 +176,29 @@ class Lexicon:
         return self._examine(text, found)
 
     def _examine(self, text: str, found: Sequence[tuple[int, int, int]]) -> list[Match]:
+        spellings = self._spellings
         words: _Words | None = None
-        counts: dict[int, int] = {}
-        by_list: dict[str, list[Match]] = {}
+        # A term cannot be found more often than all spellings together: most texts need no counting.
+        counts: dict[int, int] | None = {} if len(found) > MAX_MATCHES_PER_TERM else None
+        matches: list[Match] = []
+        lists: set[str] = set()
         for index, start, end in found:
-            edges, entries = self._spellings[index]
+            edges, entries = spellings[index]
             if edges is not None and _cuts_a_word(text, start, end, edges):
                 continue
-            for term, allowed, number, context in entries:
-                count = counts.get(number, 0)
-                if count >= MAX_MATCHES_PER_TERM or (allowed and _is_allowed(text, start, allowed)):
+            for term, number, condition in entries:
+                if counts is not None and counts.get(number, 0) >= MAX_MATCHES_PER_TERM:
                     continue
-                if term.boundary is Boundary.WORD:
+                if condition is not None:
                     words = words or _Words(text, self._segment)
-                    if not words.hold(start, end):
+                    if not condition.holds(text, start, end, words):
                         continue
-                if context is not None and not context.holds(text, start, end):
-                    continue
-                counts[number] = count + 1
-                by_list.setdefault(term.terms, []).append(Match(term, start, end))
-        matches = [
-            match for group in by_list.values() for match in (group if len(group) == 1 else _longest(group))
-        ]
+                if counts is not None:
+                    counts[number] = counts.get(number, 0) + 1
+                matches.append(Match(term, start, end))
+                lists.add(term.terms)
+        if len(lists) < len(matches):
+            matches = _without_overlaps(matches)
         if len(matches) > 1:
             matches.sort(key=_place)
         return matches
@@ -226,6 +237,14 @@ class _Words:
         return frozenset(cuts)
 
 
+def _without_overlaps(matches: Iterable[Match]) -> list[Match]:
+    """Return the longest matches of each list."""
+    by_list: dict[str, list[Match]] = {}
+    for match in matches:
+        by_list.setdefault(match.term.terms, []).append(match)
+    return [match for group in by_list.values() for match in _longest(group)]
+
+
 def _longest(matches: list[Match]) -> list[Match]:
     """Return those matches of one list that no longer one, nor an earlier one as long, overlaps."""
     kept: list[Match] = []
@@ -236,12 +255,6 @@ def _longest(matches: list[Match]) -> list[Match]:
             taken.update(range(match.start, match.end))
             kept.append(match)
     return kept
-
-
-def _context(term: Term, normalise: Callable[[str], str]) -> _Context | None:
-    if not term.near and not term.not_near:
-        return None
-    return _Context(tuple(map(normalise, term.near)), tuple(map(normalise, term.not_near)))
 
 
 def _places(spelling: str, phrases: Iterable[str]) -> tuple[tuple[str, int], ...]:

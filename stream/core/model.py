@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from stream.core.annotation import Hit, Reading, Scores
 from stream.core.features import BUCKETS, MAX_CHARS, features
-from stream.core.moods import DECIMALS, certainties, shift
+from stream.core.moods import DECIMALS, certainties, shift, telling
 
 HEADS: Final = ("dissatisfaction", "anger", "abuse")
 """What a text is scored for, in the order of ``Scores``; the first columns of the table."""
@@ -108,6 +108,7 @@ class LearnedScorer:
         if not texts:
             return []
         sums, sizes = self._model.sums(texts)
+        chances = self._chances(sums[:, : len(HEADS)] * self._damped[sizes], hits, scored).tolist()
         name = self._model.id
         return [
             Reading(
@@ -120,22 +121,20 @@ class LearnedScorer:
                 _THANKS in text,
             )
             for text, values, views, size, wanted in zip(
-                texts,
-                self._chances(sums[:, : len(HEADS)] * self._damped[sizes], hits).tolist(),
-                sums[:, len(HEADS) :].tolist(),
-                sizes.tolist(),
-                scored,
-                strict=True,
+                texts, chances, sums[:, len(HEADS) :].tolist(), sizes.tolist(), scored, strict=True
             )
         ]
 
     def _chances(
-        self, logits: npt.NDArray[np.float64], hits: Sequence[tuple[Hit, ...]]
+        self,
+        logits: npt.NDArray[np.float64],
+        hits: Sequence[tuple[Hit, ...]],
+        scored: Sequence[bool],
     ) -> npt.NDArray[np.float64]:
-        """Return the probabilities of all heads; every step goes element by element."""
-        for place, found in enumerate(hits):
-            if found:
-                logits[place] += self._terms * (shift(found), *certainties(found))
+        """Return the probabilities of all heads, right where asked for; each step goes element by element."""
+        for place, (found, wanted) in enumerate(zip(hits, scored, strict=True)):
+            if wanted and found and (signs := telling(found)):
+                logits[place] += self._terms * (shift(signs), *certainties(signs))
         logits = np.clip(logits * self._slopes + self._intercepts, -_MAX_LOGIT, _MAX_LOGIT)
         return np.round(1 / (1 + np.exp(-logits)), DECIMALS)
 
