@@ -8,7 +8,7 @@ templates all day.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from copy import copy
 from typing import Final
 
@@ -16,7 +16,7 @@ from stream.core import emotion
 from stream.core.annotation import Annotation, Hit
 from stream.core.evasion import Disguises
 from stream.core.lexicon import Lexicon, Match
-from stream.core.privacy import find_personal
+from stream.core.privacy import find_personal_all
 from stream.core.scores import Scorer
 from stream.core.text import Normaliser, Offsets, original_span
 
@@ -25,6 +25,9 @@ CACHE_SIZE: Final = 20_000
 
 MAX_CACHED_TEXT: Final = 200
 """Characters; longer texts are seldom sent twice."""
+
+MAX_TOGETHER: Final = 32_768
+"""Characters of texts annotated together: hundreds of messages, and few enough for the processor's cache."""
 
 _Key = tuple[str, bool]
 
@@ -37,7 +40,7 @@ class Annotator:
     thread-safe; holds texts in memory and nowhere else.
     """
 
-    __slots__ = ("_cache", "_cache_size", "_disguises", "_lexicon", "_normalise", "_scorer")
+    __slots__ = ("_cache", "_cache_size", "_disguises", "_lexicon", "_normaliser", "_scorer")
 
     def __init__(
         self,
@@ -49,7 +52,7 @@ class Annotator:
     ) -> None:
         self._lexicon = lexicon
         self._scorer = scorer
-        self._normalise = normaliser.normalise
+        self._normaliser = normaliser
         self._disguises = disguises
         self._cache_size = cache_size
         self._cache: OrderedDict[_Key, Annotation] = OrderedDict()
@@ -104,22 +107,38 @@ class Annotator:
             if len(self._cache) > self._cache_size:
                 self._cache.popitem(last=False)
 
-    def _work_out(self, keys: Sequence[_Key]) -> list[Annotation]:
-        found = []
-        for text, _ in keys:
-            normalised, offsets = self._normalise(text)
-            if self._disguises is not None:
-                normalised, offsets = self._disguises.reveal(normalised, offsets, len(text))
-            matches = self._lexicon.find(normalised)
-            hits = tuple(_hit(normalised, offsets, match) for match in matches) if matches else ()
-            found.append((text, normalised, offsets, hits, find_personal(text)))
-        readings = self._scorer.read(
-            [parts[1] for parts in found], [parts[3] for parts in found], [wants for _, wants in keys]
-        )
-        return [
-            Annotation(*parts, reading.scores, reading)
-            for parts, reading in zip(found, readings, strict=True)
+    def _work_out(self, keys: Sequence[_Key]) -> Iterator[Annotation]:
+        for some in _portions(keys):
+            yield from self._annotate(some)
+
+    def _annotate(self, keys: Sequence[_Key]) -> Iterator[Annotation]:
+        texts = [text for text, _ in keys]
+        folded = self._normaliser.normalise_all(texts)
+        if self._disguises is not None:
+            folded = self._disguises.reveal_all(folded, list(map(len, texts)))
+        normalised = [text for text, _ in folded]
+        hits = [
+            tuple([_hit(text, offsets, match) for match in matches]) if matches else ()
+            for (text, offsets), matches in zip(folded, self._lexicon.find_all(normalised), strict=True)
         ]
+        personal = find_personal_all(texts)
+        readings = self._scorer.read(normalised, hits, [wants for _, wants in keys])
+        for text, (plain, offsets), found, private, reading in zip(
+            texts, folded, hits, personal, readings, strict=True
+        ):
+            yield Annotation(text, plain, offsets, found, private, reading.scores, reading)
+
+
+def _portions(keys: Sequence[_Key]) -> Iterator[Sequence[_Key]]:
+    """Yield the keys in order, cut where ``MAX_TOGETHER`` characters are reached."""
+    first = length = 0
+    for place, (text, _) in enumerate(keys):
+        length += len(text)
+        if length >= MAX_TOGETHER:
+            yield keys[first : place + 1]
+            first, length = place + 1, 0
+    if first < len(keys):
+        yield keys[first:]
 
 
 def _hit(text: str, offsets: Offsets | None, match: Match) -> Hit:

@@ -15,6 +15,8 @@ from typing import Final, NamedTuple
 
 import ahocorasick_rs
 
+from stream.core.joined import Joined
+
 Segmenter = Callable[[str], Iterable[str]]
 """Cuts a text into words which, joined, are the text again."""
 
@@ -168,12 +170,17 @@ class Lexicon:
         Linear in ``len(text)``. Raises nothing for a text that came from the normaliser (a lone surrogate
         would raise ``UnicodeEncodeError``).
         """
-        if self._automaton is None:
-            return []
-        found = self._automaton.find_matches_as_indexes(text, overlapping=True)
-        if not found:
-            return []
-        return self._examine(text, found)
+        return self.find_all((text,))[0]
+
+    def find_all(self, texts: Sequence[str]) -> list[list[Match]]:
+        """Return what ``find`` returns of each text; one call of the automaton for all costs half."""
+        matches: list[list[Match]] = [[] for _ in texts]
+        if self._automaton is not None:
+            joined = Joined(texts)
+            found = self._automaton.find_matches_as_indexes(joined.text, overlapping=True)
+            for number, own in joined.by_text(found):
+                matches[number] = self._examine(texts[number], own)
+        return matches
 
     def _examine(self, text: str, found: Sequence[tuple[int, int, int]]) -> list[Match]:
         spellings = self._spellings

@@ -2,7 +2,7 @@
 
 Works on the original text, in three steps, each blanking what it explained: e-mail addresses; numbers
 (phone, ID card, bank card, order), by the digits alone, however they are spaced; postal addresses.
-Most texts hold none of the characters that any of it needs and are done after two searches.
+Most texts hold none of the characters that any of it needs, which one look at a whole batch tells.
 
 What a mask leaves of a number (``138****8000``) is known and never read as part of another number, so
 masking twice changes nothing.
@@ -19,6 +19,7 @@ from typing import Final, NamedTuple
 import re2
 
 from stream.core.annotation import PersonalData
+from stream.core.joined import Joined, clamped, code_points, marked
 
 
 class Kind(StrEnum):
@@ -63,8 +64,13 @@ _HALF: Final[dict[int, int | str]] = {code: code - 0xFEE0 for code in range(0xFF
 )
 """Full-width forms to ASCII, one for one; lone surrogates, which RE2 refuses, to blanks."""
 
-_DIGIT_OR_AT: Final = re.compile("[0-9@０-９＠]").search
-_PLACE: Final = re.compile("[路街道巷弄胡栋幢座楼区园寓村镇乡厦]").search
+_DIGITS_AND_AT: Final = "0123456789@０１２３４５６７８９＠"
+_PLACES: Final = "路街道巷弄胡栋幢座楼区园寓村镇乡厦"
+_DIGIT_OR_AT: Final = re.compile(f"[{_DIGITS_AND_AT}]").search
+_PLACE: Final = re.compile(f"[{_PLACES}]").search
+_TELLING: Final = marked(_DIGITS_AND_AT + _PLACES)
+"""Characters one of which stands in all personal data."""
+
 _WIDE: Final = re.compile("[\uff01-\uff5e\ud800-\udfff]").search
 
 _EMAIL: Final = re.compile(r"[A-Za-z0-9._%+\-]+(@[A-Za-z0-9\-]+(?:\.[A-Za-z0-9\-]+)*\.[A-Za-z]{2,})?")
@@ -109,6 +115,15 @@ _ADDRESS: Final = re2.compile(
 )
 """A town alone is no address. A number belongs to it whole or not at all, so that what is left cannot be
 read together with other digits."""
+
+
+def find_personal_all(texts: Sequence[str]) -> list[tuple[PersonalData, ...]]:
+    """Return what ``find_personal`` returns of each text, for a fraction of the price."""
+    joined = Joined(texts)
+    found: list[tuple[PersonalData, ...]] = [()] * len(texts)
+    for number in joined.having(_TELLING[clamped(code_points(joined.text))]):
+        found[number] = find_personal(texts[number])
+    return found
 
 
 def find_personal(text: str) -> tuple[PersonalData, ...]:

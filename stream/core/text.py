@@ -8,16 +8,20 @@ Afterwards the emoticons of chat platforms become the same words ([怒] and /::@
 of one character is cut to three. What only means the same, and was spelt otherwise to deceive, is the
 business of `stream.core.evasion`.
 
-Most messages hold nothing to fold. They cost two searches in C and come back as they are; a text where
-every character folds to exactly one other costs one substitution more and still needs no map.
+Most messages hold nothing to fold, or only characters that fold to exactly one other, such as the full-width
+comma: they need no map, and one look-up in a table folds all such texts of a batch.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
+
+import numpy as np
+
+from stream.core.joined import PLANE, Joined, characters, clamped, code_points
 
 Offsets = tuple[int, ...]
 
@@ -114,7 +118,9 @@ class Normaliser:
     are faces, and ``emoticons`` sequences in folded spelling, to words of one or two characters.
     """
 
-    __slots__ = ("_emoticons", "_find_changed", "_find_emoticon", "_find_uneven", "_fold_each", "_foldings")
+    __slots__ = (
+        "_emoticons", "_even", "_find_changed", "_find_emoticon", "_find_uneven", "_fold_each", "_foldings",
+    )  # fmt: skip
 
     def __init__(
         self,
@@ -133,6 +139,23 @@ class Normaliser:
         changed = re.compile(_outside(steady))
         self._find_changed = changed.search
         self._fold_each = changed.sub
+        self._even = np.zeros(PLANE, np.uint32)
+        self._even[list(map(ord, even))] = [ord(self._foldings[ord(c)]) for c in even]
+        self._even[np.isin(self._even, [ord(shown[0]) for shown in self._emoticons])] = 0
+
+    def normalise_all(self, raws: Sequence[str]) -> list[tuple[str, Offsets | None]]:
+        """Return what ``normalise`` returns of each text, for a fraction of the price."""
+        joined = Joined(raws)
+        folded = self._even[clamped(code_points(joined.text))]
+        uncommon = folded == 0  # folds otherwise, or may begin an emoticon
+        same = folded[1:] == folded[:-1]
+        windows = len(folded) - MAX_RUN
+        uncommon[MAX_RUN:] |= np.logical_and.reduce([same[n : n + windows] for n in range(MAX_RUN)])
+        results: list[tuple[str, Offsets | None]]
+        results = [(text, None) for text in joined.cut(characters(folded))]
+        for number in joined.having(uncommon):
+            results[number] = self.normalise(raws[number])
+        return results
 
     def normalise(self, raw: str) -> tuple[str, Offsets | None]:
         """Return the folded text and the map back to ``raw``.
