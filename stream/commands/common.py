@@ -105,6 +105,13 @@ def reading(source: str) -> Iterator[None]:
         fail(f"{source}: {error}")
 
 
+def bytes_of(sources: Sequence[str]) -> int | None:
+    """Return the bytes of recordings, where they can be known before they are read."""
+    if not sources or any(source == "-" or source.endswith((".gz", ".zst")) for source in sources):
+        return None
+    return sum(Path(source).stat().st_size for source in sources)
+
+
 @contextmanager
 def progress(total: int | None, label: str) -> Iterator[Callable[[int], None]]:
     """Yield a function that moves a progress bar on, on standard error; silent where that is no terminal."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from stream.commands import noise
 from stream.commands.common import (
     FINDINGS,
     as_json,
@@ -35,12 +36,16 @@ Examples:
   yanshao packs check ./my-packs           with a further directory on top
   yanshao packs show sensitive.complaint   the rules whose id begins so
   yanshao packs diff shipped ./my-packs    what a directory changes, by rule
+  yanshao packs noise day.jsonl            which rules fire how often on recorded chats
 """
 
 
 @click.group("packs", epilog=_EPILOG)
 def command() -> None:
-    """Check, show and compare the knowledge: terms, rules, clocks, categories."""
+    """Check, show, compare and try the knowledge: terms, rules, clocks, categories."""
+
+
+command.add_command(noise.command)
 
 
 @command.command(epilog=_EPILOG)

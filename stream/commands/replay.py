@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from stream.commands.common import FINDINGS, fail, knowledge_of, progress, settings_of
+from stream.commands.common import FINDINGS, bytes_of, fail, knowledge_of, progress, settings_of
 
 _EPILOG = """\b
 Examples:
@@ -66,7 +66,7 @@ def command(
     knowledge = knowledge_of(settings, packs)
     shipped = as_file(files("stream.resources") / "demo" / "day.jsonl") if demo else nullcontext()
     try:
-        with shipped as day, progress(_total(sources), "replay") as advance:
+        with shipped as day, progress(bytes_of(sources), "replay") as advance:
             events = replay.read([str(day)] if demo else sources, advance)
             done = replay.replay(
                 knowledge, events, close=not no_close, conversation_url=settings.conversation.url
@@ -81,10 +81,3 @@ def command(
     )
     if done.refused:
         raise click.exceptions.Exit(FINDINGS)
-
-
-def _total(sources: tuple[str, ...]) -> int | None:
-    """Return the bytes to read, where they can be known beforehand."""
-    if not sources or any(source == "-" or source.endswith((".gz", ".zst")) for source in sources):
-        return None
-    return sum(Path(source).stat().st_size for source in sources)
