@@ -1,0 +1,172 @@
+"""A message clause by clause: which one asks, hangs on a condition, waits for the customer, names a time.
+
+Clauses end at punctuation and, in chats, at a blank. What a clause is depends on those beside it: an if
+holds for the rest of its sentence, a request for the clauses after it, a time that stands alone for its
+neighbour. All of it is looked for when it is asked for, and only there.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Final, NamedTuple
+
+from stream.core.deadlines import SaidTime, find_deadlines
+from stream.core.lexicon import Match
+
+MAX_CLAUSES: Final = 64
+"""Clauses of one message that are read: a template of a thousand characters has forty."""
+
+FARTHEST_IF: Final = 8
+"""Clauses that an if is looked for in, back from the promise: a sentence."""
+
+FARTHEST_REQUEST: Final = 3
+"""Clauses before a promise in which a request makes it wait for the customer."""
+
+LONGEST_TIME: Final = 16
+"""Characters of a clause that is nothing but a time."""
+
+_BREAK: Final = re.compile(r"[\s,，。.!！?？;；~…、]+(?<!\d\.)|(?<=[\u4e00-\u9fff])[#*]+")
+_ENDS: Final = frozenset("。.!！?？;；~…")
+_PARTICLES: Final = "呢呀哦哈啊噢喔哟呦嘞哒的亲~"
+
+_TAG: Final = re.compile(
+    "(?:可以|行|好|方便|同意|ok|成)(?:吗|嘛|么|不|吧|否)?$|好不好$|行不行$|可不可以$|是否可以$"
+)
+_ENDS_AS_QUESTION: Final = re.compile("(?:吗|么|嘛|没有|没|不|否)$")
+_ASKS: Final = re.compile(
+    "什么|哪|怎么|怎样|多久|多少|几点|是不是|有没有|能不能|是否|要不要|可不可以|会不会|谁|难道|需不需要|需要.{0,12}吗"
+)
+
+_IF: Final = re.compile("如果|如您|如有|若|要是|假如|万一|一旦|的话|只要|除非|有需要|有问题")
+_AFTER: Final = re.compile(
+    "(?<!已)(?<!已经)(?:收到|签收|退回|返回|送回|寄回|寄出|提交|支付|付款|下单|拒收|乘机|起飞|行程|(?<!退款)完成"
+    "|入库|入仓|出库|到货|到库|到达|仓库|揽件|通过|生成|上传|重新申请)[^,，]{0,8}?(?:之后|以后|后)"
+    "|[前后][您你]?提交|^等(?:您|你|订单|货)|待.{1,16}(?:后|完成)|一[有到]货|^等.{1,8}(?:后|了)$"
+)
+"""What the customer, or somebody whom no promise binds, has to do first."""
+
+_REQUEST: Final = re.compile(
+    "重新下单|下一?个?新的?订?单|建议您|方便.{0,6}[帮为给]您"
+    "|提供|发给|发我|发一?下|告知(?:我|一下|下|妹|小)|告诉我|给我|给妹|给小|复制|截图|点击|选择|描述|留一?下|报一?下"
+    "|(?:麻烦|请|辛苦)(?!您?(?:稍|等|耐心|注意|放心|保持|谅解|不要|手机|再等)|问)您?.{0,10}(?:取消|提交|申请|下单|确认|核对)"
+)
+_CONDITION_OF_TIME: Final = re.compile(
+    "(?:之?前|以前|之?后|以后)?[您你]?(?:提交|反馈|申请|下单|付款|签收|之后)"
+)
+"""今天18点前反馈的 is no time of what is promised, but of whose turn it is."""
+
+
+class Message:
+    """A text cut into clauses; what a clause is, is found out when it is asked for."""
+
+    __slots__ = ("_found", "pieces", "text")
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.pieces = list(islice(_pieces(text), MAX_CLAUSES))
+        self._found: dict[int, tuple[SaidTime, ...]] = {}
+
+    def by_clause(self, matches: Sequence[Match]) -> Iterator[tuple[int, list[Match]]]:
+        """Yield the clauses that have matches, with these."""
+        ends = [end for _, end, _ in self.pieces]
+        found: dict[int, list[Match]] = {}
+        for match in matches:
+            number = bisect_right(ends, match.start)
+            if number < len(ends):
+                found.setdefault(number, []).append(match)
+        yield from found.items()
+
+    def clause(self, number: int) -> Clause:
+        """Return one clause."""
+        return Clause(self, number, *self.pieces[number][:2])
+
+    def words(self, number: int) -> str:
+        """Return the words of one clause."""
+        start, end, _ = self.pieces[number]
+        return self.text[start:end]
+
+    def ends(self, number: int) -> bool:
+        """Whether a sentence ends behind the clause."""
+        return not _ENDS.isdisjoint(self.pieces[number][2])
+
+    def times(self, number: int) -> tuple[SaidTime, ...]:
+        """Return the times that one clause names."""
+        found = self._found.get(number)
+        if found is None:
+            start = self.pieces[number][0]
+            found = self._found[number] = tuple(
+                SaidTime(start + time.start, start + time.end, time.deadline)
+                for time in find_deadlines(self.words(number))
+            )
+        return found
+
+
+class Clause(NamedTuple):
+    """One clause, and what it takes from those round it."""
+
+    message: Message
+    number: int
+    start: int
+    end: int
+
+    @property
+    def asks(self) -> bool:
+        """Whether it is a question; one for consent (可以吗) is none."""
+        body = self.message.words(self.number).rstrip(_PARTICLES)
+        if _TAG.search(body):
+            return False
+        asked = "?" in self.message.pieces[self.number][2]
+        return asked or _ENDS_AS_QUESTION.search(body) is not None or _ASKS.search(body) is not None
+
+    @property
+    def hangs(self) -> bool:
+        """Whether it waits for something: an if of its sentence, or what comes first, one clause before."""
+        message = self.message
+        if _AFTER.search(message.words(self.number)):
+            return True
+        for number in range(self.number, max(-1, self.number - FARTHEST_IF), -1):
+            if number < self.number and message.ends(number):
+                return False
+            words = message.words(number)
+            if _IF.search(words) or (number == self.number - 1 and _AFTER.search(words)):
+                return True
+        return False
+
+    @property
+    def requests(self) -> bool:
+        """Whether it, or a clause shortly before, asks the customer for something."""
+        first = self.message.pieces[max(0, self.number - FARTHEST_REQUEST)][0]
+        return _REQUEST.search(self.message.text, first, self.end) is not None
+
+    @property
+    def times(self) -> Sequence[SaidTime]:
+        """Its times; where it has none, that of a neighbour that is nothing but a time."""
+        message, number = self.message, self.number
+        own = message.times(number)
+        if own:
+            own = tuple(time for time in own if not _CONDITION_OF_TIME.match(message.text, time.end))
+        if own:
+            return own
+        for near in (number - 1, number + 1):
+            if 0 <= near < len(message.pieces):
+                start, end, _ = message.pieces[near]
+                # Only the words round a time may stand there: 最晚, 之内.
+                if end - start <= LONGEST_TIME:
+                    alone = message.times(near)
+                    if len(alone) == 1 and end - start - (alone[0].end - alone[0].start) <= 3:
+                        return alone
+        return ()
+
+
+def _pieces(text: str) -> Iterator[tuple[int, int, str]]:
+    """Yield the clauses of a text: start, end, and what divides each from the next."""
+    done = 0
+    for gap in _BREAK.finditer(text):
+        if gap.start() > done:
+            yield done, gap.start(), gap[0]
+        done = gap.end()
+    if done < len(text):
+        yield done, len(text), ""

@@ -1,0 +1,354 @@
+"""Who promised what until when: 您稍等, 马上查, 今天发货, 24小时内回复您, 明天给您回电话.
+
+A text is read clause by clause. A clause promises where it holds a phrase that promises by itself (稍等), or
+an act (发货) together with what the act needs to be a promise: a time, a word for soon, a word for who does
+it. It does not where it asks, denies, tells what is done, what the customer may do, what usually happens, or
+what will happen only after something that the customer or a third party has yet to do: there nothing is
+owed yet. An act told as done, or as impossible now, is said too: it keeps a promise, or takes it back.
+
+Phrases, defaults and parties are data (``lexicons/promise``). What is here is grammar: the small words that
+turn a phrase round, as in ``stream.core.emotion``.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+from stream.core.annotation import Annotation
+from stream.core.clauses import Clause, Message
+from stream.core.deadlines import Deadline, SaidTime
+from stream.core.lexicon import Lexicon, Match, Term
+
+AGENT: Final = "agent"
+"""Who owes it where the text names no one else."""
+
+
+SPEAKERS: Final = frozenset({"agent", "bot"})
+"""Roles whose word binds the service."""
+
+
+class Kind(StrEnum):
+    """What is promised."""
+
+    REPLY = "reply"
+    CHECK = "check"
+    SHIP = "ship"
+    REFUND = "refund"
+    CALL_BACK = "call_back"
+    HANDLE = "handle"
+
+
+class Act(StrEnum):
+    """What a clause does with a promise of its kind."""
+
+    MADE = "made"
+    DONE = "done"
+    WITHDRAWN = "withdrawn"
+
+
+class Need(StrEnum):
+    """What makes an act a promise; one of those that a pledge names must be there."""
+
+    TIME = "time"  # 24小时内, 明天
+    SOON = "soon"  # 马上, 尽快
+    WILL = "will"  # 会, 将
+    US = "us"  # 帮您, 我们, 专员
+
+
+class Slot(StrEnum):
+    """What a phrase of a pledge is."""
+
+    SAY = "say"  # a promise by itself
+    DO = "do"  # an act
+    CANNOT = "cannot"  # takes a promise back
+    NOT = "not"  # with it in the clause nothing is promised
+
+
+@dataclass(frozen=True, slots=True)
+class Pledge:
+    """One way of promising. ``within`` holds where no time is said; ``slots`` are its phrases.
+
+    An act without ``needs`` is a promise wherever it is told as still to come.
+    """
+
+    id: str
+    title: str
+    kind: Kind
+    within: Deadline
+    needs: frozenset[Need]
+    slots: tuple[tuple[Slot, tuple[Term, ...]], ...]
+    pack_version: str = ""
+
+    @property
+    def can_be_withdrawn(self) -> bool:
+        """Whether the pack says how such a promise is taken back."""
+        return any(slot is Slot.CANNOT for slot, _ in self.slots)
+
+
+@dataclass(frozen=True, slots=True)
+class Soon:
+    """Words that say soon without a time (马上), and how long that is at most."""
+
+    words: tuple[Term, ...]
+    within: Deadline
+
+
+@dataclass(frozen=True, slots=True)
+class Party:
+    """A party that the text can name as the one who will do it (仓库, 专员)."""
+
+    id: str
+    words: tuple[Term, ...]
+
+
+class Said(NamedTuple):
+    """One thing said about a promise: half-open offsets into the normalised text.
+
+    ``deadline`` is of promises made; ``vague`` where the text names no time and it is the pack's. ``by``
+    is a party's id, or ``agent``.
+    """
+
+    act: Act
+    kind: Kind
+    pledge: str
+    start: int
+    end: int
+    deadline: Deadline
+    vague: bool
+    by: str
+
+
+_DENIES: Final = re.compile(
+    "不(?!好意思|客气|便|着急|急|用担心|用着急|要着急|用客气|要担心|要急|谢|过|同|管|仅|但|久|断|少|错"
+    "|要离开|要下线|要走|了解)|没(?!问题|事|关系)|无法|无须|无需|别(?!担心|着急|急|的|人|离开)|未|难以|禁止|拒绝|免得"
+)
+_CANNOT: Final = re.compile("无法|没法|没办法|不能|来不及|不可以")
+"""Of what denies, what says that it is not possible now."""
+
+_DONE_BEFORE: Final = re.compile("已|刚刚?|刚才|昨天|前天|昨晚|早就|(?:^|[您你我])之前(?=.)")
+_DONE_AFTER: Final = re.compile("[看询找阅]?(?:了|过|好了|完了|完成|完毕|成功|到了|掉了|清楚了)")
+_FUTURE: Final = re.compile("会|将|要|准备|马上|尽快")
+_WILL: Final = re.compile("会(?!员|议)|将")
+
+_ATTRIBUTE: Final = re.compile("的(?!$|[呢呀哦哈啊噢喔哟呦嘞哒吧嗯亲])")
+"""Behind an act: 发货的商品 names a thing."""
+
+_USUALLY: Final = re.compile("可能|需要|即可|一般|正常|通常|默认|周期|时效|规则|规定|无理由|质保|保修|价保期")
+"""Tells of a rule, or what the customer has to do."""
+
+_REPORT: Final = re.compile("(?:到|了)?(?:您|你|这|此|该|是|已|显示|订单|没|不|目前|商品)|到")
+_FOUND: Final = re.compile("^之?后|^以后|^(?!.*(?:下|是否|有没有)).*(?:已|显示|了$)")
+_FOR_YOU: Final = re.compile("[帮给为替][您你亲]|正在|马上|这就|立即|去|先")
+"""Behind and before an act of checking: what was found, and that it is still to be done."""
+
+_ABLE: Final = re.compile("可以|能|需要|建议|方便")
+
+_WHO: Final = re.compile(
+    "(?P<us>[帮给为替跟和与向让](?:您|你|亲|客户)|我(?!的)|咱们|(?<![您你])这[边里]|[小妹]妹|妹[子纸]|小二|正在|客服|同事"
+    "|专员|主管|人员|技术)|(?P<you>[您你]|客户|顾客|(?<!申)请(?![问稍等]|耐心|放心|注意))"
+)
+"""Who acts: the last one named before the act."""
+
+
+class Promises:
+    """Reads promises out of normalised texts of the service side; immutable.
+
+    ``normalise`` folds phrases as the texts are folded.
+    """
+
+    __slots__ = ("_lexicon", "_parties", "_phrases", "_soon", "pledges")
+
+    def __init__(
+        self,
+        pledges: Iterable[Pledge],
+        soon: Iterable[Soon],
+        parties: Iterable[Party],
+        normalise: Callable[[str], str],
+    ) -> None:
+        self.pledges = tuple(pledges)
+        self._phrases: dict[str, tuple[Pledge, Slot]] = {}
+        self._soon: dict[str, Deadline] = {}
+        self._parties: dict[str, str] = {}
+        terms: list[Term] = []
+        for pledge in self.pledges:
+            for slot, phrases in pledge.slots:
+                terms += phrases
+                self._phrases.update((term.terms, (pledge, slot)) for term in phrases)
+        for words in soon:
+            terms += words.words
+            self._soon.update((term.terms, words.within) for term in words.words)
+        for party in parties:
+            terms += party.words
+            self._parties.update((term.terms, party.id) for term in party.words)
+        self._lexicon = Lexicon(terms, normalise)
+
+    def read(self, role: str, annotation: Annotation) -> tuple[Said, ...]:
+        """Return what a message says about promises, with offsets into its original text.
+
+        Nothing of a customer's: who asks 能今天发货吗, or promises to wait, is owed and owes nothing.
+        """
+        if role not in SPEAKERS:
+            return ()
+        return tuple(
+            one._replace(start=span[0], end=span[1])
+            for one in self.find(annotation.normalised)
+            for span in (annotation.original_span(one.start, one.end),)
+        )
+
+    def find(self, text: str) -> tuple[Said, ...]:
+        """Return what a normalised text of the service side says about promises, by place.
+
+        Of one kind in one message there is one promise for each time that is named, or one without; an
+        act told as done or taken back is told once. Linear in ``len(text)``; raises nothing.
+        """
+        matches = self._lexicon.find(text)
+        if not any(match.term.terms in self._phrases for match in matches):
+            return ()
+        message = Message(text)
+        found: list[Said] = []
+        for number, inside in message.by_clause(matches):
+            if any(match.term.terms in self._phrases for match in inside):
+                found += _weakest_last(self._read(message.clause(number), inside))
+        return tuple(_settled(found))
+
+    def _read(self, clause: Clause, matches: Sequence[Match]) -> Iterator[Said]:
+        acts = [(match, *found) for match in matches if (found := self._phrases.get(match.term.terms))]
+        barred = {pledge.id for _, pledge, slot in acts if slot is Slot.NOT}
+        soon = next(
+            (self._soon[match.term.terms] for match in matches if match.term.terms in self._soon), None
+        )
+        for match, pledge, slot in acts:
+            if pledge.id in barred:
+                continue
+            act = _act(clause, match, pledge, slot, is_soon=soon is not None)
+            if act is None:
+                continue
+            time = _nearest(clause.times, match) if act is Act.MADE else None
+            deadline = soon if soon is not None and slot is Slot.DO else pledge.within
+            start, end = match.start, match.end
+            if time is not None:
+                deadline = time.deadline
+                if clause.start <= time.start < clause.end:
+                    start, end = min(start, time.start), max(end, time.end)
+            by = self._by(matches, match)
+            yield Said(act, pledge.kind, pledge.id, start, end, deadline, time is None, by)
+
+    def _by(self, matches: Sequence[Match], act: Match) -> str:
+        """Return the party named last before the act."""
+        named = [match for match in matches if match.term.terms in self._parties and match.start < act.start]
+        return self._parties[named[-1].term.terms] if named else AGENT
+
+
+def _act(clause: Clause, match: Match, pledge: Pledge, slot: Slot, *, is_soon: bool) -> Act | None:
+    """Return what the clause does with a promise, if anything."""
+    text = clause.message.text
+    before, after = text[clause.start : match.start], text[match.end : clause.end]
+    if clause.asks:
+        return None
+    if slot is Slot.CANNOT:
+        return Act.WITHDRAWN
+    if slot is Slot.SAY:
+        return None if _DENIES.search(before) else Act.MADE
+    if _DENIES.search(before) or after.startswith("不"):
+        cannot = pledge.can_be_withdrawn and (_CANNOT.search(before) or after.startswith("不了"))
+        return Act.WITHDRAWN if cannot else None
+    if _is_done(clause, before, after, is_soon=is_soon):
+        return Act.DONE
+    if _names_no_act(pledge, before, after) or _is_the_customers(before) or clause.hangs:
+        return None
+    return Act.MADE if _is_promised(pledge, clause, before, is_soon=is_soon) else None
+
+
+def _is_done(clause: Clause, before: str, after: str, *, is_soon: bool) -> bool:
+    """Whether the act is told as done: 已经发货, 发货了, and not 已经登记今天会发货."""
+    done = _last(_DONE_BEFORE, before)
+    if done is not None:
+        start, end = clause.start + done.end(), clause.start + len(before)
+        later = any(start <= time.start < end for time in clause.times)
+        return not later and not _FUTURE.search(before, done.end())
+    if not _DONE_AFTER.match(after):
+        return False
+    return not is_soon and not clause.times and not _FUTURE.search(before)
+
+
+def _names_no_act(pledge: Pledge, before: str, after: str) -> bool:
+    """Whether the act is only named (发货的商品), usual (一般24小时发货), or introduces what was found."""
+    if _ATTRIBUTE.match(after) or _USUALLY.search(before) or _USUALLY.search(after):
+        return True
+    return pledge.kind is Kind.CHECK and _is_report(before, after)
+
+
+def _is_report(before: str, after: str) -> bool:
+    """Whether an act of checking introduces what was found: 这边查看您已经退款了."""
+    if _FOUND.search(after) is not None:
+        return True
+    return _REPORT.match(after) is not None and _FOR_YOU.search(before) is None
+
+
+def _is_the_customers(before: str) -> bool:
+    """Whether the customer is who acts: 您可以查看, and not 这边给您查看."""
+    last = _last(_WHO, before)
+    return last is not None and last["you"] is not None
+
+
+def _is_promised(pledge: Pledge, clause: Clause, before: str, *, is_soon: bool) -> bool:
+    able = _ABLE.search(before) is not None
+    if Need.TIME in pledge.needs and clause.times:
+        return pledge.kind is not Kind.CHECK or not able
+    if Need.WILL in pledge.needs and not able and _WILL.search(before):
+        return True
+    if clause.requests:
+        return False  # the customer is to do something first
+    if not pledge.needs or (is_soon and Need.SOON in pledge.needs):
+        return True
+    return Need.US in pledge.needs and not able and any(match["us"] for match in _WHO.finditer(before))
+
+
+def _last(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
+    last = None
+    for last in pattern.finditer(text):  # noqa: B007 - the last one is wanted
+        pass
+    return last
+
+
+def _nearest(times: Sequence[SaidTime], match: Match) -> SaidTime | None:
+    """Return the last time before the act, else the first after it."""
+    before = [time for time in times if time.start <= match.start]
+    return before[-1] if before else times[0] if times else None
+
+
+def _weakest_last(said: Iterable[Said]) -> list[Said]:
+    """Return what one clause says, without what only repeats it: 24小时内回电处理 is a call."""
+    found = list(said)
+    if any(one.act is Act.MADE and one.kind is not Kind.HANDLE for one in found):
+        found = [one for one in found if one.kind is not Kind.HANDLE or one.act is not Act.MADE]
+    return found
+
+
+def _is_hold(said: Said) -> bool:
+    """Whether a promise is only to be back soon: to reply or to tell what was found."""
+    return said.act is Act.MADE and said.vague and said.kind in {Kind.REPLY, Kind.CHECK}
+
+
+def _settled(found: Sequence[Said]) -> list[Said]:
+    """Return what one message says, each thing once."""
+    timed = {one.kind for one in found if one.act is Act.MADE and not one.vague}
+    holds = [one for one in found if _is_hold(one)]
+    hold = None
+    if holds and timed.isdisjoint({Kind.REPLY, Kind.CHECK}):
+        hold = next((one for one in holds if one.kind is Kind.CHECK), holds[0])
+    settled: list[Said] = []
+    seen: set[tuple[Act, Kind, Deadline | None]] = set()
+    for one in found:
+        repeats = one.kind in timed or (_is_hold(one) and one is not hold)
+        if one.act is Act.MADE and one.vague and repeats:
+            continue
+        key = one.act, one.kind, one.deadline if one.act is Act.MADE and not one.vague else None
+        if key not in seen:
+            seen.add(key)
+            settled.append(one)
+    return settled
