@@ -13,10 +13,12 @@ ATTRIBUTE_LIMIT = 24
 def merge(state: State, event: Event) -> None:
     """Keep the event's attributes; a later value replaces an earlier one."""
     attributes = state.attributes
-    for name in ("shop_id", "channel", "group"):
-        value = getattr(event, name)
-        if value is not None:
-            attributes[name] = value
+    if event.shop_id is not None:
+        attributes["shop_id"] = event.shop_id
+    if event.channel is not None:
+        attributes["channel"] = event.channel
+    if event.group is not None:
+        attributes["group"] = event.group
     customer = event.customer
     if customer is not None:
         if customer.id is not None:

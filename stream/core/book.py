@@ -76,6 +76,11 @@ class RuleBook:
     categories: CategoryTable = field(default_factory=CategoryTable)
     limits: Limits = DEFAULT_LIMITS
     judge: Judge | None = None
+    _clock_by_id: Mapping[str, ClockPolicy] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        # Of two with one id the first counts: they stand in the order in which they are tried.
+        object.__setattr__(self, "_clock_by_id", {policy.id: policy for policy in reversed(self.clocks)})
 
     def clock_policy(self, clock: str, attributes: Mapping[str, str | None]) -> ClockPolicy | None:
         """Return the policy for a clock: of those that match, the one that asks for most, then by id."""
@@ -86,7 +91,7 @@ class RuleBook:
 
     def clock_policy_by_id(self, policy_id: str) -> ClockPolicy | None:
         """Return a policy by its id."""
-        return next((policy for policy in self.clocks if policy.id == policy_id), None)
+        return self._clock_by_id.get(policy_id)
 
 
 EMPTY_BOOK = RuleBook()

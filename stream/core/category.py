@@ -46,7 +46,10 @@ class CategoryTable:
 
         ``None`` where no term of any category occurs. An event's own category wins over this.
         """
-        places = [
-            place for hit in hits if not hit.negated and (place := self._by_list.get(hit.terms)) is not None
-        ]
-        return self._order[min(places)].id if places else None
+        by_list = self._by_list
+        first = len(self._order)
+        for hit in hits:
+            place = by_list.get(hit.terms, first)
+            if place < first and not hit.negated:
+                first = place
+        return self._order[first].id if first < len(self._order) else None

@@ -139,6 +139,17 @@ def find(state: State, clock_id: str) -> Clock | None:
     return None
 
 
+def soonest(state: State, limits: Limits) -> Due:
+    """Return the first of what is ``upcoming``."""
+    return upcoming(state, limits)[0] if state.running else _derived(state, limits)
+
+
+def running_kinds(state: State) -> tuple[str, ...]:
+    """Return the kind of every running clock."""
+    names = state.names
+    return tuple([names[clock.kind].partition(":")[0] for clock in state.running])
+
+
 def kind_of(clock_id: str) -> str:
     """Return the kind of the clock of that id; nothing for what is derived from silence."""
     return clock_id.rpartition("#")[0].partition(":")[0]

@@ -55,22 +55,32 @@ def step(
     Every clock with ``due < t`` fires first, in the order of (due, clock id). ``annotation`` is that
     of a message's text, scored where a customer wrote it.
     """
+    if state is None or clocks.earliest(state, book.limits) >= received.t:
+        return apply(book, state, received, annotation)
+    before = advance(book, state, received.t)
+    return before.then(apply(book, before.state, received, annotation))
+
+
+def apply(
+    book: RuleBook,
+    state: State | None,
+    received: Received,
+    annotation: Annotation = EMPTY,
+) -> Step:
+    """Apply one event before whose ``t`` nothing is due any more: ``step`` without its first half."""
     event, t = received.event, received.t
-    conversation_id = conversation_of(event)
-    if conversation_id is None or isinstance(event, Tick):
+    if isinstance(event, Tick) or event.conversation_id is None:
         raise ValueError(f"{type(event).__name__} belongs to no conversation; use advance()")
-    before: Step | None = None
-    if state is not None and clocks.earliest(state, book.limits) < t:
-        before = advance(book, state, t)
-        state = before.state
     if state is None:
-        state = State(conversation_id=conversation_id, opened_at=t, last_at=t, book=book.version)
+        state = State(conversation_id=event.conversation_id, opened_at=t, last_at=t, book=book.version)
     work = Work(book, state, annotation)
-    lifecycle.keep_up_with_packs(work, t)
-    if isinstance(event, Message) and not messages.note(state, event):
+    if state.book != book.version:
+        lifecycle.keep_up_with_packs(work, t)
+    message = event if isinstance(event, Message) else None
+    if message is not None and not messages.note(state, message):
         work.note("duplicate")
-        return work.finish(before)
-    if state.close_inferred and state.closed_at is not None and t <= state.closed_at:
+        return work.finish()
+    if state.closed_at is not None and state.close_inferred and t <= state.closed_at:
         lifecycle.disprove_close(work)
     for flag in received.flags:
         work.note(flag)
@@ -78,16 +88,16 @@ def step(
         work.note("late")
     was_closed = state.closed_at is not None
     applied = True
-    if isinstance(event, Message):
-        messages.apply(work, event, t)
+    if message is not None:
+        messages.apply(work, message, t)
     else:
         attributes.merge(state, event)
         applied = _apply(work, event, t)
     state.last_at = max(state.last_at, t)
-    if applied and was_closed and state.closed_at is not None:
+    if was_closed and applied and state.closed_at is not None:
         # A rating or a late event after the close: the next revision of the summary.
         work.summarise()
-    return work.finish(before)
+    return work.finish()
 
 
 def advance(book: RuleBook, state: State, until: int) -> Step:
@@ -125,8 +135,8 @@ def on_timer(book: RuleBook, state: State, timer: Timer) -> Step:
         if clock.started_at + offset == timer.due and moment >= clock.fired:
             finding = findings.of_clock(book, state, Fired(clock, moment, timer.due), corrected=True)
             if finding is not None:
-                work.findings.append(finding)
-    return work.finish(before)
+                work.findings += (finding,)
+    return before.then(work.finish())
 
 
 def close(book: RuleBook, state: State, t: int) -> Step:
@@ -136,7 +146,7 @@ def close(book: RuleBook, state: State, t: int) -> Step:
         return before
     work = Work(book, state, EMPTY)
     lifecycle.close(work, t, by=None, inferred=True)
-    return work.finish(before)
+    return before.then(work.finish())
 
 
 def _fire(work: Work, due: Due) -> None:

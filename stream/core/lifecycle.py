@@ -35,7 +35,7 @@ def disprove_close(work: Work) -> None:
     Its clocks run on; the summary's next revision tells what became of the conversation.
     """
     state = work.state
-    work.counted.append("close_disproved")
+    work.counted += ("close_disproved",)
     _take_back_conclusions(work)
     for clock in list(state.settled):
         if clock.stopped_at == state.closed_at:

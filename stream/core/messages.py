@@ -13,16 +13,22 @@ from stream.core.rules import Arm, Disarm, View
 from stream.core.state import MARK_SIZE, SEEN_LIMIT, State
 from stream.core.work import Work, role_counts
 
+_NO_SCORES = Scores()
+
+# Plain words: a mapping with members of an enum among its keys is slower to look up, and to encode.
+_WORDS = {role: role.value for role in Role}
+
 
 def apply(work: Work, event: Message, t: int) -> None:
     """Apply a message that was not known and is now noted (``note``)."""
     state = work.state
     merge(state, event)
     role = event.sender.role
-    state.count(role)
-    if state.closed_at is not None and role is Role.CUSTOMER:
-        lifecycle.reopen(work)
+    word = _WORDS[role]
+    state.count(word)
     if role is Role.CUSTOMER:
+        if state.closed_at is not None:
+            lifecycle.reopen(work)
         _customer_said(work, event, t)
     elif role is Role.AGENT:
         if event.content.text and work.annotation.reading is not None:
@@ -30,9 +36,9 @@ def apply(work: Work, event: Message, t: int) -> None:
         work.take_back(service.agent_said(work.book, state, event.sender, t))
     elif role is Role.BOT:
         work.take_back(service.bot_said(state, t))
-    _apply_rules(work, event, t)
+    _apply_rules(work, event, word, t)
     if role is not Role.SYSTEM:
-        state.last_role = role
+        state.last_role = word
 
 
 def note(state: State, event: Message) -> bool:
@@ -49,15 +55,16 @@ def note(state: State, event: Message) -> bool:
 
 def _customer_said(work: Work, event: Message, t: int) -> None:
     state, annotation = work.state, work.annotation
-    scores = annotation.scores or Scores()
-    work.scores.append(
+    scores = annotation.scores or _NO_SCORES
+    dissatisfaction, anger, abuse = scores
+    work.scores += (
         Score(
             conversation_id=state.conversation_id,
             message_id=event.message_id,
-            dissatisfaction=scores.dissatisfaction,
-            anger=scores.anger,
-            abuse=scores.abuse,
-        )
+            dissatisfaction=dissatisfaction,
+            anger=anger,
+            abuse=abuse,
+        ),
     )
     if event.content.text:
         summary.add_scores(state, scores)
@@ -65,26 +72,27 @@ def _customer_said(work: Work, event: Message, t: int) -> None:
             judge.hear_customer(state.scores.views, annotation.reading)
         state.pleased = summary.is_pleased(annotation)
         state.last_words = last_words(annotation)
-        _categorise(work)
+        if annotation.hits and "category" not in state.attributes:
+            _categorise(work)
     service.customer_said(work.book, state, t)
 
 
 def _categorise(work: Work) -> None:
-    """Let the first words that name a category settle it, unless an event did."""
+    """Let the first words that name a category settle it."""
     state = work.state
-    if "category" not in state.attributes:
-        category = work.book.categories.match(work.annotation.hits)
-        if category is not None:
-            state.attributes["category"] = category
-            state.category_source = "text"
+    category = work.book.categories.match(work.annotation.hits)
+    if category is not None:
+        state.attributes["category"] = category
+        state.category_source = "text"
 
 
-def _apply_rules(work: Work, event: Message, t: int) -> None:
-    state = work.state
-    view = View(
-        event.sender.role, t, role_counts(state), work.annotation, event.sender.mode, state.attributes
-    )
-    outcome = rules.on_message(work.book.rules, state.rules, view)
+def _apply_rules(work: Work, event: Message, role: str, t: int) -> None:
+    state, annotation = work.state, work.annotation
+    concerned = work.book.rules.candidates(role, annotation)
+    if not concerned:
+        return
+    view = View(role, t, role_counts(state), annotation, event.sender.mode, state.attributes)
+    outcome = rules.decide(concerned, state.rules, view)
     for disarm in outcome.disarms:
         _disarm(work, disarm, t)
     for arm in outcome.arms:

@@ -30,20 +30,22 @@ _DIGITS = 4
 
 def is_pleased(annotation: Annotation) -> bool:
     """Return whether the text thanks or praises, and does not deny it."""
-    return any(hit.terms.startswith(_PLEASED) and not hit.negated for hit in annotation.hits)
+    hits = annotation.hits
+    return bool(hits) and any(hit.terms.startswith(_PLEASED) and not hit.negated for hit in hits)
 
 
 def add_scores(state: State, scores: Scores) -> None:
     """Add one customer turn to the course of the conversation."""
     sums = state.scores
+    dissatisfaction, anger, abuse = scores
     if sums.count == 0:
-        sums.first = scores.dissatisfaction
+        sums.first = dissatisfaction
     sums.count += 1
-    sums.total = round(sums.total + scores.dissatisfaction, _DIGITS)
-    sums.maximum = max(sums.maximum, scores.dissatisfaction)
-    sums.last = scores.dissatisfaction
-    sums.anger = max(sums.anger, scores.anger)
-    sums.abuse = max(sums.abuse, scores.abuse)
+    sums.total = round(sums.total + dissatisfaction, _DIGITS)
+    sums.last = dissatisfaction
+    sums.maximum = max(sums.maximum, dissatisfaction)
+    sums.anger = max(sums.anger, anger)
+    sums.abuse = max(sums.abuse, abuse)
 
 
 def add_points(state: State, rule: Rule, finding: Finding) -> None:

@@ -34,6 +34,15 @@ class Step(NamedTuple):
         """What will come due if nothing else happens, earliest first; worked out when asked for."""
         return () if self.state is None else clocks.upcoming(self.state, self.limits)
 
+    def then(self, later: Step) -> Step:
+        """Return this step and the one that followed as one."""
+        return later._replace(
+            findings=self.findings + later.findings,
+            summary=later.summary or self.summary,
+            contacts=self.contacts + later.contacts,
+            counted=self.counted + later.counted,
+        )
+
 
 class Work:
     """Gathers what one step gives; ``state`` is changed in place."""
@@ -44,20 +53,21 @@ class Work:
         self.book = book
         self.state = state
         self.annotation = annotation
-        self.findings: list[Finding] = []
-        self.scores: list[Score] = []
+        # Tuples: most steps give nothing, the others one or two.
+        self.findings: tuple[Finding, ...] = ()
+        self.scores: tuple[Score, ...] = ()
         self.summary: Summary | None = None
-        self.contacts: list[Contact] = []
-        self.counted: list[str] = []
+        self.contacts: tuple[Contact, ...] = ()
+        self.counted: tuple[str, ...] = ()
 
     def tell(self, finding: Finding) -> None:
         """Gather a finding and count it for the summary."""
-        self.findings.append(finding)
+        self.findings += (finding,)
         self.state.count(f"finding.{finding.kind}", findings.weight(finding))
 
     def note(self, name: str) -> None:
         """Count a happening, for the summary and for the metrics."""
-        self.counted.append(name)
+        self.counted += (name,)
         self.state.count(name)
 
     def tell_hit(
@@ -99,26 +109,18 @@ class Work:
         self.summary = summary.of(self.book, self.state)
         contact = summary.contact_of(self.summary)
         if contact is not None:
-            self.contacts.append(contact)
+            self.contacts += (contact,)
 
-    def finish(self, before: Step | None = None) -> Step:
-        """Return what was gathered, after what ``before`` gave."""
-        done = Step(
+    def finish(self) -> Step:
+        """Return what was gathered."""
+        return Step(
             self.state,
-            tuple(self.findings),
-            tuple(self.scores),
+            self.findings,
+            self.scores,
             self.summary,
-            tuple(self.contacts),
-            tuple(self.counted),
+            self.contacts,
+            self.counted,
             self.book.limits,
-        )
-        if before is None:
-            return done
-        return done._replace(
-            findings=before.findings + done.findings,
-            summary=done.summary or before.summary,
-            contacts=before.contacts + done.contacts,
-            counted=before.counted + done.counted,
         )
 
 

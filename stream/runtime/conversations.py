@@ -11,8 +11,8 @@ with the same ids.
 from __future__ import annotations
 
 import heapq
-from collections import Counter, OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -33,11 +33,21 @@ from stream.packs.check import Annotates
 _SWEEP_FACTOR = 4
 _SWEEP_MINIMUM = 1024
 
-# Conversations kept decoded beside their bytes, least recently changed first out: what goes on at once on a
-# busy partition, some 5 KiB each. Decoding is a tenth of what an event costs.
-_HOT = 2_048
-
 _NOTHING = (-1,) * len(Source)
+
+
+class Held(NamedTuple):
+    """One conversation between two batches: its record, and what is asked of it without reading that.
+
+    ``due`` is what comes due first, None once it was given out. ``running`` are the kinds of the clocks
+    that run, ``alerts`` the severities of those that fire, ``overdue`` as ``clocks.overdue`` has it.
+    """
+
+    raw: bytes
+    due: Due | None
+    running: tuple[str, ...]
+    alerts: tuple[str, ...]
+    overdue: tuple[str, int] | None
 
 
 class Knowledge(NamedTuple):
@@ -92,53 +102,45 @@ class Conversations:
     """All open conversations of one partition (or of the whole embedded runtime)."""
 
     def __init__(self, *, source_partition: int | None = None, conversation_url: str | None = None) -> None:
-        self._states: dict[str, bytes] = {}
-        # Those of the last batches as they were written: what goes on need not be read back from its bytes.
-        self._hot: OrderedDict[str, State] = OrderedDict()
+        self._held: dict[str, Held] = {}
         self._dues: list[tuple[int, str]] = []
-        self._upcoming: dict[str, tuple[Due, ...]] = {}
-        self._open_alerts: dict[str, tuple[str, ...]] = {}
-        self._overdue: dict[str, tuple[str, int]] = {}
         # Offsets that a forgotten conversation had applied, until the source's commits have passed them.
         self._gone: dict[str, tuple[int, ...]] = {}
         self._source_partition = source_partition
         self._conversation_url = conversation_url
 
     def __len__(self) -> int:
-        return len(self._states)
+        return len(self._held)
 
     def __contains__(self, conversation_id: str) -> bool:
-        return conversation_id in self._states
+        return conversation_id in self._held
 
     def state_bytes(self) -> int:
         """Return the size of all state records held."""
-        return sum(map(len, list(self._states.values())))
+        return sum(len(held.raw) for held in list(self._held.values()))
 
     def open_clocks(self) -> Counter[str]:
         """Return how many clocks run, by kind; what is derived from silence alone is not among them."""
-        running: Counter[str] = Counter()
         # A copy: whoever scrapes asks while another thread applies the next batch.
-        for dues in list(self._upcoming.values()):
-            for due in dues if len(dues) > 1 else ():
-                kind = clocks.kind_of(due.clock_id)
-                if kind:
-                    running[kind] += 1
-        return running
+        return Counter(kind for held in list(self._held.values()) for kind in held.running)
 
     def open_alerts(self) -> Counter[str]:
         """Return how many alerts fire, by severity."""
-        return Counter(severity for held in list(self._open_alerts.values()) for severity in held)
+        return Counter(severity for held in list(self._held.values()) for severity in held.alerts)
 
     def overdue(self) -> dict[str, int]:
         """Return by kind the earliest target that has passed with no answer yet, in milliseconds UTC."""
         found: dict[str, int] = {}
-        for kind, target_at in list(self._overdue.values()):
-            found[kind] = min(target_at, found.get(kind, target_at))
+        for held in list(self._held.values()):
+            if held.overdue is not None:
+                kind, target_at = held.overdue
+                found[kind] = min(target_at, found.get(kind, target_at))
         return found
 
     def raw(self) -> Iterator[tuple[str, bytes]]:
         """Yield every conversation's id and record."""
-        yield from self._states.items()
+        for conversation_id, held in self._held.items():
+            yield conversation_id, held.raw
 
     def load(self, knowledge: Knowledge, conversation_id: str, raw: bytes) -> None:
         """Take a record back from durable storage, and its next due clock with it.
@@ -146,8 +148,7 @@ class Conversations:
         Raises:
             stream.core.state.UnsupportedVersionError: A newer release wrote the record.
         """
-        state = states.decode(raw)
-        self._hold(knowledge, conversation_id, state, raw)
+        self._hold(conversation_id, _held(knowledge, states.decode(raw), raw))
 
     def load_gone(self, conversation_id: str, applied: tuple[int, ...]) -> None:
         """Take back the offsets of a conversation that was forgotten but may be read again."""
@@ -170,18 +171,31 @@ class Conversations:
     # Applying -----------------------------------------------------------------------------------
 
     def apply(self, knowledge: Knowledge, inputs: Sequence[Input]) -> Applied:
-        """Apply a batch in order; a tick lets every conversation's clocks come due first."""
+        """Apply a batch in order; a tick lets every conversation's clocks come due first.
+
+        A conversation is read before the first event of it and written behind the last: while it is
+        worked on it stays in the processor's cache, where states kept decoded would not be. What was
+        written is held when the whole batch is done: one that fails leaves all as it was.
+        """
         done = Applied()
         annotations = self._annotate(knowledge, inputs)
+        names = [_conversation_of(entry.item) for entry in inputs]
+        last = {name: place for place, name in enumerate(names)}
         working: dict[str, State | None] = {}
-        for entry, annotation in zip(inputs, annotations, strict=True):
-            if isinstance(entry.item, Received) and isinstance(entry.item.event, Tick):
-                self._write_back(knowledge, working, done)
-                working = {}
+        written: dict[str, Held | None] = {}
+        for place, (entry, name, annotation) in enumerate(zip(inputs, names, annotations, strict=True)):
+            if name is not None:
+                self._apply_one(knowledge, entry, name, annotation, working, done)
+                if last[name] == place and name in working:
+                    written[name] = _write(knowledge, working.pop(name))
+            elif isinstance(entry.item, Received) and isinstance(entry.item.event, Tick):
+                written.update({name: _write(knowledge, state) for name, state in working.items()})
+                self._commit(written, done)
+                working, written = {}, {}
                 self._tick(knowledge, entry.item.t, done)
-            else:
-                self._apply_one(knowledge, entry, annotation, working, done)
-        self._write_back(knowledge, working, done)
+            else:  # news of no conversation (an agent's presence in the shop)
+                done.counted["no_conversation"] += 1
+        self._commit(written, done)
         return done
 
     def _annotate(self, knowledge: Knowledge, inputs: Sequence[Input]) -> Iterable[Annotation]:
@@ -205,34 +219,31 @@ class Conversations:
         self,
         knowledge: Knowledge,
         entry: Input,
+        conversation_id: str,
         annotation: Annotation,
         working: dict[str, State | None],
         done: Applied,
     ) -> None:
         item, source, offset = entry
-        if isinstance(item, Timer):
-            conversation_id = item.conversation_id
+        if conversation_id in working:
+            state = working[conversation_id]
         else:
-            named = engine.conversation_of(item.event)
-            if named is None:  # news of no conversation (an agent's presence in the shop)
-                done.counted["no_conversation"] += 1
-                return
-            conversation_id = named
-        state = self._take(conversation_id, working)
+            held = self._held.get(conversation_id)
+            state = None if held is None else states.decode(held.raw)
         applied: Sequence[int]
         applied = self._gone.get(conversation_id, _NOTHING) if state is None else state.applied
         if 0 <= offset <= applied[source]:
             done.skipped += 1
             return
-        if state is not None and isinstance(item, Received):
-            state = self._bring_forward(knowledge, state, item.t, done)
         if isinstance(item, Timer):
             if state is None:
                 done.counted["timer_without_conversation"] += 1
                 return
             step = engine.on_timer(knowledge.book, state, item)
         else:
-            step = engine.step(knowledge.book, state, item, annotation)
+            if state is not None and clocks.earliest(state, knowledge.book.limits) < item.t:
+                state = self._bring_forward(knowledge, state, item.t, done)
+            step = engine.apply(knowledge.book, state, item, annotation)
         after = step.state
         self._gather(knowledge, step, state, done)
         offsets = list(applied)
@@ -253,8 +264,6 @@ class Conversations:
         An alert of it carries the agent and the group of its own moment, not of the event at ``t``,
         and what an ending conversation still has to say is told of it, not of the one that follows.
         """
-        if clocks.earliest(state, knowledge.book.limits) >= t:
-            return state
         step = engine.advance(knowledge.book, state, t)
         self._gather(knowledge, step, state, done)
         return step.state
@@ -264,19 +273,10 @@ class Conversations:
         if applied != _NOTHING:
             self._gone[conversation_id] = applied
 
-    def _take(self, conversation_id: str, working: dict[str, State | None]) -> State | None:
-        if conversation_id in working:
-            return working[conversation_id]
-        # Not among the hot ones while it is changed: a batch that fails half-way leaves the bytes alone.
-        state = self._hot.pop(conversation_id, None)
-        if state is not None:
-            return state
-        raw = self._states.get(conversation_id)
-        return None if raw is None else states.decode(raw)
-
     def _gather(self, knowledge: Knowledge, step: Step, state: State | None, done: Applied) -> None:
         records = done.records
-        records.extend(step.findings)
+        if step.findings:
+            records.extend(step.findings)
         owner = step.state if step.state is not None else state
         if owner is not None and (step.findings or owner.alerts):
             records.extend(
@@ -288,64 +288,55 @@ class Conversations:
                     conversation_url=self._conversation_url,
                 )
             )
-        records.extend(step.scores)
+        if step.scores:
+            records.extend(step.scores)
         if step.summary is not None:
             records.append(step.summary)
-        records.extend(step.contacts)
+            records.extend(step.contacts)
         if step.counted:
             done.counted.update(step.counted)
 
-    def _write_back(self, knowledge: Knowledge, working: dict[str, State | None], done: Applied) -> None:
-        for conversation_id, state in working.items():
-            if state is None:
-                self._states.pop(conversation_id, None)
-                self._hot.pop(conversation_id, None)
-                self._upcoming.pop(conversation_id, None)
-                self._open_alerts.pop(conversation_id, None)
-                self._overdue.pop(conversation_id, None)
+    def _commit(self, written: Mapping[str, Held | None], done: Applied) -> None:
+        """Hold what was written, and let go of what is gone."""
+        for conversation_id, held in written.items():
+            if held is None:
+                self._held.pop(conversation_id, None)
                 done.changed.pop(conversation_id, None)
-                continue
-            raw = done.changed[conversation_id] = states.encode(state)
-            self._hold(knowledge, conversation_id, state, raw)
-            self._hot[conversation_id] = state
-            if len(self._hot) > _HOT:
-                self._hot.popitem(last=False)
-
-    def _hold(self, knowledge: Knowledge, conversation_id: str, state: State, raw: bytes) -> None:
-        self._states[conversation_id] = raw
-        self._schedule(conversation_id, clocks.upcoming(state, knowledge.book.limits))
-        if state.alerts:
-            self._open_alerts[conversation_id] = alerting.open_severities(state)
-        else:
-            self._open_alerts.pop(conversation_id, None)
-        late = clocks.overdue(state)
-        if late is not None:
-            self._overdue[conversation_id] = late
-        else:
-            self._overdue.pop(conversation_id, None)
+            else:
+                self._hold(conversation_id, held)
+                done.changed[conversation_id] = held.raw
 
     # Time -----------------------------------------------------------------------------------------
 
-    def _schedule(self, conversation_id: str, upcoming: tuple[Due, ...]) -> None:
-        before = self._upcoming.get(conversation_id)
-        self._upcoming[conversation_id] = upcoming
-        at = upcoming[0].at
-        if before is not None and before[0].at == at:
+    def _hold(self, conversation_id: str, held: Held) -> None:
+        before = self._held.get(conversation_id)
+        self._held[conversation_id] = held
+        assert held.due is not None
+        at = held.due.at
+        if before is not None and before.due is not None and before.due.at == at:
             return
         heapq.heappush(self._dues, (at, conversation_id))
-        if len(self._dues) > max(_SWEEP_MINIMUM, _SWEEP_FACTOR * len(self._upcoming)):
-            self._dues = [(dues[0].at, name) for name, dues in self._upcoming.items()]
+        if len(self._dues) > max(_SWEEP_MINIMUM, _SWEEP_FACTOR * len(self._held)):
+            self._dues = [(one.due.at, name) for name, one in self._held.items() if one.due is not None]
             heapq.heapify(self._dues)
 
     def next_due(self) -> int | None:
         """Return when the next clock comes due, in milliseconds UTC."""
         while self._dues:
             at, conversation_id = self._dues[0]
-            dues = self._upcoming.get(conversation_id)
-            if dues is not None and dues[0].at == at:
+            held = self._held.get(conversation_id)
+            if held is not None and held.due is not None and held.due.at == at:
                 return at
             heapq.heappop(self._dues)  # superseded
         return None
+
+    def _pop_due(self) -> tuple[str, Held, Due]:
+        """Give out the conversation whose clock ``next_due`` told of; what is due of it is told once."""
+        _, conversation_id = heapq.heappop(self._dues)
+        held = self._held[conversation_id]
+        assert held.due is not None
+        self._held[conversation_id] = held._replace(due=None)
+        return conversation_id, held, held.due
 
     def take_due(self, now: int, limit: int = 1000) -> list[Timer]:
         """Return timer records for at most ``limit`` clocks with ``due < now``, earliest first.
@@ -357,9 +348,8 @@ class Conversations:
             at = self.next_due()
             if at is None or at >= now:
                 break
-            _, conversation_id = heapq.heappop(self._dues)
-            clock_id = self._upcoming.pop(conversation_id)[0].clock_id
-            timers.append(Timer(conversation_id=conversation_id, clock_id=clock_id, due=at))
+            conversation_id, _, due = self._pop_due()
+            timers.append(Timer(conversation_id=conversation_id, clock_id=due.clock_id, due=at))
         return timers
 
     def advance(self, knowledge: Knowledge, until: int) -> Applied:
@@ -374,23 +364,41 @@ class Conversations:
             at = self.next_due()
             if at is None or at >= until:
                 return
-            _, conversation_id = heapq.heappop(self._dues)
-            del self._upcoming[conversation_id]
-            state = states.decode(self._states[conversation_id])
+            conversation_id, held, _ = self._pop_due()
+            state = states.decode(held.raw)
             step = engine.advance(knowledge.book, state, until)
             self._gather(knowledge, step, state, done)
             if step.state is None:
                 self._forget(conversation_id, tuple(state.applied), done)
-            self._write_back(knowledge, {conversation_id: step.state}, done)
+            self._commit({conversation_id: _write(knowledge, step.state)}, done)
 
     def close_all(self, knowledge: Knowledge, at: int) -> Applied:
         """Close what is still open at ``at`` (``inferred``): the end of a recorded day."""
         done = Applied()
-        for conversation_id in sorted(self._states):
-            state = states.decode(self._states[conversation_id])
+        for conversation_id in sorted(self._held):
+            state = states.decode(self._held[conversation_id].raw)
             step = engine.close(knowledge.book, state, at)
             self._gather(knowledge, step, state, done)
             if step.state is None:
                 self._forget(conversation_id, tuple(state.applied), done)
-            self._write_back(knowledge, {conversation_id: step.state}, done)
+            self._commit({conversation_id: _write(knowledge, step.state)}, done)
         return done
+
+
+def _conversation_of(item: Received | Timer) -> str | None:
+    return item.conversation_id if isinstance(item, Timer) else engine.conversation_of(item.event)
+
+
+def _write(knowledge: Knowledge, state: State | None) -> Held | None:
+    """Return what is held of a conversation from here on; None of one that is gone."""
+    return None if state is None else _held(knowledge, state, states.encode(state))
+
+
+def _held(knowledge: Knowledge, state: State, raw: bytes) -> Held:
+    return Held(
+        raw,
+        clocks.soonest(state, knowledge.book.limits),
+        clocks.running_kinds(state) if state.running else (),
+        alerting.open_severities(state) if state.alerts else (),
+        clocks.overdue(state),
+    )

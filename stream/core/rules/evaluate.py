@@ -10,7 +10,7 @@ the condition goes on holding; one that only asks for absence is decided at ever
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from stream.core.annotation import EMPTY, Annotation, Hit
@@ -54,14 +54,17 @@ NOTHING = Outcome()
 
 def on_message(table: RuleTable, memory: Memory, view: View) -> Outcome:
     """Return what the rules make of one message; ``memory`` is updated."""
-    candidates = table.candidates(view.role, view.annotation)
-    if not candidates:
-        return NOTHING
+    concerned = table.candidates(view.role, view.annotation)
+    return decide(concerned, memory, view) if concerned else NOTHING
+
+
+def decide(concerned: Iterable[Rule], memory: Memory, view: View) -> Outcome:
+    """Return what these rules make of one message; the others of their table have nothing to say of it."""
     hits_by_list = _by_list(view.annotation)
     hits: list[RuleHit] = []
     arms: list[Arm] = []
     disarms: list[Disarm] = []
-    for rule in candidates:
+    for rule in concerned:
         if rule.scope and not _in_scope(rule, view.scope):
             continue
         kept = memory.get(rule.id)
