@@ -143,8 +143,8 @@ def _portions(keys: Sequence[_Key]) -> Iterator[Sequence[_Key]]:
 
 def _hit(text: str, offsets: Offsets | None, match: Match) -> Hit:
     """Return the match as a hit in the original text, with what its surroundings make of it."""
-    term, start, end = match
-    negated, degree = emotion.read(text, start, end, negatable=term.negatable)
+    term, start, end = match.term, match.start, match.end
+    reading = emotion.read(text, start, end, negatable=term.negatable)
     if offsets is not None:
         start, end = original_span(offsets, start, end)
-    return Hit(term.terms, term.text, start, end, negated, round(degree * term.degree, 4))
+    return Hit(term.terms, term.text, start, end, reading.negated, round(reading.degree * term.degree, 4))

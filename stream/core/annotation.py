@@ -1,13 +1,19 @@
-"""What ``annotate`` learns of one text, with no conversation round it."""
+"""What ``annotate`` learns of one text, with no conversation round it.
+
+Several of these are made of every message: structs are made in a quarter of a named tuple's time, and the
+garbage collector need not look at them, as no value here can hold itself.
+"""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
+import msgspec
+
 Span = tuple[int, int]
 
 
-class Hit(NamedTuple):
+class Hit(msgspec.Struct, frozen=True, gc=False):
     """One term found.
 
     ``terms`` is the name of the term list (``emotion.anger``), ``term`` its canonical spelling,
@@ -31,7 +37,7 @@ class Scores(NamedTuple):
     abuse: float = 0.0
 
 
-class Reading(NamedTuple):
+class Reading(msgspec.Struct, frozen=True, gc=False):
     """What a scorer makes of one text; all but ``scores`` only of the learned one, for ``core.judge``.
 
     ``scores`` is ``None`` where they were not asked for. ``sums`` are the text's share in each view of a
@@ -55,7 +61,7 @@ class PersonalData(NamedTuple):
     end: int
 
 
-class Annotation(NamedTuple):
+class Annotation(msgspec.Struct, frozen=True, gc=False):
     """All that is known of one text.
 
     ``normalised`` is what expressions run on; ``offsets`` maps its characters back to the original

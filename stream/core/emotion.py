@@ -13,6 +13,8 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final, NamedTuple
 
+import msgspec
+
 SCOPE: Final = 10
 """Characters read before a term: 从来没有这么 and 一点儿也不是很 fit, the next thought does not."""
 
@@ -38,7 +40,7 @@ class Piece(NamedTuple):
     degree: float = 1.0
 
 
-class Reading(NamedTuple):
+class Reading(msgspec.Struct, frozen=True, gc=False):
     """What a text makes of a term."""
 
     negated: bool = False
@@ -151,6 +153,8 @@ def read(text: str, start: int, end: int, *, negatable: bool = True) -> Reading:
         if text.startswith(word, end):
             degree *= AFTER[word]
             break
+    if not denials and degree == 1.0:
+        return _PLAIN
     if denials and text.startswith(CANCELS, end):
         denials += 1
     negated = negatable and denials % 2 == 1

@@ -11,9 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 import ahocorasick_rs
+import msgspec
 
 from stream.core.joined import Joined
 
@@ -81,7 +83,7 @@ class Term:
     evasions: frozenset[Evasion] = frozenset()
 
 
-class Match(NamedTuple):
+class Match(msgspec.Struct, frozen=True, gc=False):
     """A term found: half-open character offsets into the normalised text."""
 
     term: Term
@@ -188,7 +190,6 @@ class Lexicon:
         # A term cannot be found more often than all spellings together: most texts need no counting.
         counts: dict[int, int] | None = {} if len(found) > MAX_MATCHES_PER_TERM else None
         matches: list[Match] = []
-        lists: set[str] = set()
         for index, start, end in found:
             edges, entries = spellings[index]
             if edges is not None and _cuts_a_word(text, start, end, edges):
@@ -203,12 +204,7 @@ class Lexicon:
                 if counts is not None:
                     counts[number] = counts.get(number, 0) + 1
                 matches.append(Match(term, start, end))
-                lists.add(term.terms)
-        if len(lists) < len(matches):
-            matches = _without_overlaps(matches)
-        if len(matches) > 1:
-            matches.sort(key=_place)
-        return matches
+        return matches if len(matches) < 2 else _ordered(matches)
 
 
 class _Words:
@@ -244,8 +240,18 @@ class _Words:
         return frozenset(cuts)
 
 
+_PLACE: Final = attrgetter("start", "end", "term.terms")
+
+
+def _ordered(matches: list[Match]) -> list[Match]:
+    """Return the longest matches of each list, by place."""
+    if len({match.term.terms for match in matches}) < len(matches):
+        matches = _without_overlaps(matches)
+    matches.sort(key=_PLACE)
+    return matches
+
+
 def _without_overlaps(matches: Iterable[Match]) -> list[Match]:
-    """Return the longest matches of each list."""
     by_list: dict[str, list[Match]] = {}
     for match in matches:
         by_list.setdefault(match.term.terms, []).append(match)
@@ -272,10 +278,6 @@ def _places(spelling: str, phrases: Iterable[str]) -> tuple[tuple[str, int], ...
         for shift in range(len(phrase) - len(spelling) + 1)
         if phrase.startswith(spelling, shift)
     )
-
-
-def _place(match: Match) -> tuple[int, int, str]:
-    return match.start, match.end, match.term.terms
 
 
 def _is_allowed(text: str, start: int, allowed: Iterable[tuple[str, int]]) -> bool:

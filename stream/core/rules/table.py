@@ -61,7 +61,7 @@ class _Index:
         if annotation.hits:
             by_list = self.by_list
             for hit in annotation.hits:
-                numbers = by_list.get(hit[0])
+                numbers = by_list.get(hit.terms)
                 if numbers is not None:
                     found.update(numbers)
         if annotation.scores is not None:
