@@ -162,6 +162,34 @@ ORDINARY_AGENT = """
 +1 哈哈我也喜欢这款
 V领的那款有货
 用户说明书里写得很清楚，我截图给您
+您自己在家量一下尺码就行
+亲可以自己在物流页面查看进度
+你自己拍也行，我帮你改地址也行
+快递员的电话我发您，您联系他
+导游小王的手机号我发给您
+验证码发到您手机上了，您在页面输入就行
+您方便的话扫一下包装上的二维码下载说明书
+退款到账后您查一下支付宝
+我把您的地址改好了，发给您核对
+上一位客服的记录我看到了，我来接着处理
+一般七天内能办下来，具体看使馆
+拆开后不影响二次销售可以退的
+评价可以在订单里修改
+如果不需要退款了，可以关闭售后
+这是门店的官方收款码，您到店付就可以
+洗过的话您先拍照给我，看看能不能退
+没有包装盒也可以退的
+空气炸锅今天有活动
+别的客户也反馈过，地址填错的话要重新拍
+您给我转账截图看一下，我核对差价
+钱会打到您的支付宝
+我给您转到我们技术那边
+这个是厂家说明书上写的，我拍给您看
+收到验证码了吗，没收到的话再点一次发送
+您收到的验证码有效期是五分钟
+洗坏的我们也可以帮您修
+这款销量一直不错，回头客很多
+用了都说好，您可以看看买家秀
 """
 
 ORDINARY_CUSTOMER = """
@@ -242,6 +270,41 @@ ORDINARY_CUSTOMER = """
 小孩不小心吃到润唇膏要紧吗
 这个跳楼机项目包含在门票里吗
 今晚吃饱了撑死了不想活动
+手机屏幕划了一道
+我手机摔了一下
+我把相机摔坏了能修吗
+电饭煲煮饭有焦味正常吗
+这个咖啡焦糊味重不重
+喝了几天挺好的，没有拉肚子
+吃了会不会拉肚子
+孩子吞咽困难可以吃吗
+桌腿磕破了一块漆
+鞋子有点磨脚
+箱子摔得变形了
+空气炸锅什么时候发货
+给我来一包干燥剂
+干燥剂要不要拿出来
+电视台节目里推荐的那款有吗
+我朋友是记者，想买相机包
+活着的虾能发货吗
+不会去投诉你们的
+评论里说给差评的是怎么回事
+电池鼓励以旧换新吗
+手机充电鼓捣半天充不上
+我妈妈摔跤住院，想退票
+小孩从床上爬下来安全吗
+带人去你们店里看货可以吗
+晚上下班小心点开车
+你们公司周末有人吗
+法院传票能邮寄吗
+维权热线印在哪里
+这个刀去皮好用吗
+提前一天去找你们取货可以吗
+我把地址发给你们客服了
+烫伤膏有吗
+红疙瘩是蚊子咬的，有没有止痒的
+锅底烧黑了怎么洗
+衣服上烧了个洞，能买块布补吗
 """
 
 
@@ -283,6 +346,13 @@ def test_every_rule_has_two_cases_of_each_sort(path: Path) -> None:
         misses[case["rule"]] += len(case.get("miss", ())) + (case.get("hits_at") == [])
     rules = [rule["id"] for rule in pack.get("rules", ())]
     assert [rule for rule in rules if hits[rule] < 2 or misses[rule] < 2] == []
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: f"{path.parent.name}.{path.stem}")
+def test_kind_of_every_rule_is_its_folder(opened: tuple[RuleBook, Any, list[Any]], path: Path) -> None:
+    written = yaml.safe_load(path.read_text("utf-8")).get("rules", ())
+    rules = [opened[0].rules.get(one["id"]) for one in written]
+    assert [rule.kind for rule in rules if rule is not None] == [path.parent.name] * len(written)
 
 
 @pytest.mark.parametrize("rule_id", CLASSES.values(), ids=CLASSES.keys())
