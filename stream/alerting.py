@@ -1,11 +1,12 @@
 """Findings become alerts: here and nowhere else, for every runtime; pure.
 
 A finding with an audience opens an alert under its dedup key, or joins the one that is open and
-tells again only at a higher severity. An alert of a clock resolves when the clock stops, any
-other when the conversation closes; what a close itself concludes is told once and stays. What an
-inferred close resolves is kept until the conversation is forgotten: should an event prove that
-there was no such silence, the alert is open as before, under its own id. Open keys are the section
-``State.alerts`` of the conversation's record, which only this module reads.
+tells again only at a higher severity, or where a clock escalates to further people. An alert of a
+clock resolves when the clock stops, any other when the conversation closes; what a close itself
+concludes is told once and stays. What an inferred close resolves is kept until the conversation is
+forgotten: should an event prove that there was no such silence, the alert is open as before, under
+its own id. Open keys are the section ``State.alerts`` of the conversation's record, which only this
+module reads.
 """
 
 from __future__ import annotations
@@ -40,7 +41,12 @@ KIND_TITLES = {
     FindingKind.SERVICE: "服务机会",
 }
 
-CLOCK_TITLES = {ClockKind.FIRST_RESPONSE: "首次响应", ClockKind.NEXT_RESPONSE: "后续响应"}
+CLOCK_TITLES = {
+    ClockKind.FIRST_RESPONSE: "首次响应",
+    ClockKind.NEXT_RESPONSE: "后续响应",
+    ClockKind.LEG: "部门答复",
+    ClockKind.RESOLUTION: "问题解决",
+}
 
 
 class Kept(Struct, array_like=True, gc=False):
@@ -180,10 +186,13 @@ class _Teller:
             if any(known.finding_id == told.finding_id for known in entry.findings):
                 return
             entry.findings = [*entry.findings, told][-FINDINGS_KEPT:]
-            if told.severity.rank <= entry.severity.rank:
+            graver = told.severity.rank > entry.severity.rank
+            # A clock that escalates tells people who did not know, however grave it was before.
+            wider = finding.clock_id is not None and not set(finding.audiences) <= set(entry.audiences)
+            if not graver and not wider:
                 self.state.alerts[key] = entry
                 return
-            entry.severity = told.severity
+            entry.severity = told.severity if graver else entry.severity
             entry.step += 1
             entry.audiences = list(dict.fromkeys([*entry.audiences, *finding.audiences]))
         self.alerts.append(self._alert(key, entry, AlertStatus.FIRING, finding.at))
@@ -245,7 +254,8 @@ class _Teller:
         policy = self.book.clock_policy_by_id(worst.rule_id)
         if policy is None:
             return kind
-        passed = worst.severity.value == policy.severity["breach"].value
+        late = {policy.severity["breach"], *(told.severity for _, told in policy.escalate)}
+        passed = worst.severity.value in {severity.value for severity in late}
         return f"{CLOCK_TITLES[policy.clock]}{'超时' if passed else '即将超时'}"
 
     def _advice(self, rule_id: str) -> str:

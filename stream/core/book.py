@@ -23,6 +23,17 @@ class ClockKind(StrEnum):
 
     FIRST_RESPONSE = "first_response"
     NEXT_RESPONSE = "next_response"
+    LEG = "leg"
+    RESOLUTION = "resolution"
+
+
+@dataclass(frozen=True, slots=True)
+class Telling:
+    """What a clock's moment says, how grave it is, and to whom."""
+
+    severity: Severity
+    audience: tuple[str, ...]
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +41,8 @@ class ClockPolicy:
     """One clock: how long, whom to tell, what counts as an answer.
 
     ``severity``, ``audience`` and ``why`` are by ``warn`` and ``breach``. ``warn_ms`` count from
-    the start, ascending, below ``target_ms``; an answer at ``target_ms`` is in time. ``counts`` are
+    the start, ascending, below ``target_ms``; an answer at ``target_ms`` is in time. ``escalate``
+    are the steps after the breach, each with milliseconds from there, ascending. ``counts`` are
     sender modes. ``match`` narrows the policy as a rule's scope does; all must hold.
     """
 
@@ -47,6 +59,20 @@ class ClockPolicy:
     match: tuple[tuple[str, frozenset[str]], ...] = ()
     path: str = ""
     line: int = 0
+    escalate: tuple[tuple[int, Telling], ...] = ()
+
+    @property
+    def moments_ms(self) -> list[int]:
+        """When something is told, in milliseconds from the start; the target is number ``len(warn_ms)``."""
+        steps = [self.target_ms + after for after, _ in self.escalate]
+        return [*self.warn_ms, self.target_ms, *steps]
+
+    def telling(self, step: int) -> Telling:
+        """Return what is told at a moment: below 0 a warning, 0 the breach, above it an escalation."""
+        if step > 0 and self.escalate:
+            return self.escalate[min(step, len(self.escalate)) - 1][1]
+        stage = "warn" if step < 0 and "warn" in self.why else "breach"
+        return Telling(self.severity[stage], self.audience[stage], self.why[stage])
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,14 @@ Theory of operation. A clock starts at the moment that makes somebody owe someth
 its *moments*: warning points and, last, the target. Time never runs by itself: before an event
 at ``t`` is applied, every moment with ``due < t`` fires in the order of (due, clock id), so an
 answer at ``t == due`` is in time. A fired moment makes a finding; an answer that turns out to be
-in time (a late event, a timer that overtook it) takes the findings of those moments back. What
-happens to a clock is the table below and nothing else.
+in time (a late event, a timer that overtook it) takes the findings of those moments back. A clock
+that stands still owes nothing; when it goes on, what was left of it lies ahead again. What happens
+to a clock is the table below and nothing else.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -22,8 +23,11 @@ IDLE = "idle"
 FORGET = "forget"
 # A rule that waits (`wait`/`unless`): its clock's policy is the rule's id.
 RULE = "rule"
-# The two that a person's answer settles. Another kind of clock is another row here.
+# The two that a person's answer settles.
 RESPONSES = frozenset({"first_response", "next_response"})
+# From a hand-off until that department answers; from an issue's opening until it is resolved.
+LEG = "leg"
+RESOLUTION = "resolution"
 
 
 class Happening(StrEnum):
@@ -35,6 +39,8 @@ class Happening(StrEnum):
     STOPPED_IN_TIME = "stopped_in_time"
     STOPPED_AFTER = "stopped_after"
     RESUMED = "resumed"
+    PAUSED = "paused"
+    CONTINUED = "continued"
 
 
 # A missing entry leaves the clock as it is: an answer to a settled clock changes nothing.
@@ -54,6 +60,12 @@ TRANSITIONS: Mapping[tuple[ClockState, Happening], ClockState] = {
     (ClockState.MISSED, Happening.ANSWERED_IN_TIME): ClockState.ANSWERED,
     (ClockState.MISSED, Happening.ANSWERED_AFTER): ClockState.ANSWERED_LATE,
     (ClockState.MISSED, Happening.RESUMED): ClockState.BREACHED,
+    (ClockState.RUNNING, Happening.PAUSED): ClockState.PAUSED,
+    # Told of late: the clock stood still before its target came.
+    (ClockState.BREACHED, Happening.PAUSED): ClockState.PAUSED,
+    (ClockState.PAUSED, Happening.CONTINUED): ClockState.RUNNING,
+    (ClockState.PAUSED, Happening.ANSWERED_IN_TIME): ClockState.ANSWERED,
+    (ClockState.PAUSED, Happening.STOPPED_IN_TIME): ClockState.STOPPED,
 }
 
 
@@ -72,13 +84,28 @@ class Fired(NamedTuple):
     due: int
 
     @property
-    def is_target(self) -> bool:
-        """Whether this was the target and not a warning point."""
-        return self.moment == len(self.clock.moments) - 1
+    def step(self) -> int:
+        """Where the moment stands to the target: below 0 a warning, 0 the target, above it an escalation."""
+        clock = self.clock
+        return self.moment - clock.target % len(clock.moments)
 
 
-def start(state: State, kind: str, policy: str, at: int, moments: list[int]) -> Clock:
-    """Start a clock at ``at`` with ``moments`` in milliseconds from there, ascending."""
+def start(
+    state: State,
+    kind: str,
+    policy: str,
+    at: int,
+    moments: list[int],
+    *,
+    target: int = -1,
+    issue: str | None = None,
+    party: str | None = None,
+) -> Clock:
+    """Start a clock at ``at`` with ``moments`` in milliseconds from there, ascending.
+
+    ``target`` is the index of the moment up to which an answer is in time, ``issue`` the id of the
+    issue it belongs to, ``party`` the department that owes where that is not the agent.
+    """
     # A rule's clocks are numbered apart: another pack's rules must not change the ids of these.
     numbered = state.intern(f"{kind}:{policy}" if kind == RULE else kind)
     number = state.clock_counts[numbered] = state.clock_counts.get(numbered, 0) + 1
@@ -88,6 +115,9 @@ def start(state: State, kind: str, policy: str, at: int, moments: list[int]) -> 
         policy=state.intern(policy),
         started_at=at,
         moments=moments,
+        target=target,
+        issue=None if issue is None else state.intern(issue),
+        party=None if party is None else state.intern(party),
     )
     state.running.append(clock)
     return clock
@@ -95,8 +125,7 @@ def start(state: State, kind: str, policy: str, at: int, moments: list[int]) -> 
 
 def earliest(state: State, limits: Limits) -> int:
     """Return when the next thing comes due if nothing else happens, in milliseconds UTC."""
-    closed_at = state.closed_at
-    at = state.last_at + limits.idle_close_ms if closed_at is None else closed_at + limits.keep_ms
+    at = _derived(state, limits).at
     for clock in state.running:
         at = min(at, clock.started_at + clock.moments[clock.fired])
     return at
@@ -105,7 +134,10 @@ def earliest(state: State, limits: Limits) -> int:
 def _derived(state: State, limits: Limits) -> Due:
     if state.closed_at is None:
         return Due(state.last_at + limits.idle_close_ms, IDLE)
-    return Due(state.closed_at + limits.keep_ms, FORGET)
+    at = state.closed_at + limits.keep_ms
+    if any(clock.issue is not None and clock.stopped_at is None for clock in all_of(state)):
+        at = max(at, state.last_at + limits.issue_keep_ms)
+    return Due(at, FORGET)
 
 
 def upcoming(state: State, limits: Limits) -> tuple[Due, ...]:
@@ -121,12 +153,11 @@ def upcoming(state: State, limits: Limits) -> tuple[Due, ...]:
 
 def overdue(state: State) -> tuple[str, int] | None:
     """Return the kind and the target of the response that is owed and late, if one is."""
-    if not state.settled or not state.turns or state.turns[-1].answered_at is not None:
+    if not state.turns or state.turns[-1].answered_at is not None:
         return None
-    latest = state.settled[-1]
-    kind = state.names[latest.kind]
-    if latest.state is ClockState.BREACHED and kind in RESPONSES:
-        return kind, latest.target_at
+    for clock in of_kinds(state, RESPONSES):
+        if clock.state is ClockState.BREACHED and clock.stopped_at is None:
+            return state.names[clock.kind], clock.target_at
     return None
 
 
@@ -156,8 +187,9 @@ def kind_of(clock_id: str) -> str:
 
 
 def all_of(state: State) -> Iterator[Clock]:
-    """Yield every clock that is kept, the running ones and then the settled, each latest first."""
+    """Yield every clock that is kept: the running, the paused, then the settled ones, each latest first."""
     yield from reversed(state.running)
+    yield from reversed(state.paused)
     yield from reversed(state.settled)
 
 
@@ -166,8 +198,9 @@ def fire(state: State, clock: Clock) -> Fired:
     moment = clock.fired
     fired = Fired(clock, moment, clock.started_at + clock.moments[moment])
     clock.fired += 1
-    if fired.is_target:
+    if fired.step == 0:
         _move(clock, Happening.TARGET_PASSED)
+    if clock.fired == len(clock.moments):
         _settle(state, clock)
     return fired
 
@@ -179,7 +212,7 @@ def answer(state: State, clock: Clock, at: int) -> tuple[Fired, ...]:
     """
     if clock.stopped_at is not None and at >= clock.stopped_at:
         return ()
-    in_time = at <= clock.target_at
+    in_time = _in_time(clock, at)
     return _end(state, clock, at, Happening.ANSWERED_IN_TIME if in_time else Happening.ANSWERED_AFTER)
 
 
@@ -190,7 +223,7 @@ def stop(state: State, clock: Clock, at: int) -> tuple[Fired, ...]:
     """
     if clock.stopped_at is not None:
         return ()
-    in_time = at <= clock.target_at
+    in_time = _in_time(clock, at)
     return _end(state, clock, at, Happening.STOPPED_IN_TIME if in_time else Happening.STOPPED_AFTER)
 
 
@@ -198,18 +231,83 @@ def resume(state: State, clock: Clock) -> None:
     """Undo ``stop``: what stopped the clock did not happen."""
     _move(clock, Happening.RESUMED)
     clock.stopped_at = None
-    if clock.state is ClockState.RUNNING:
-        state.settled = [other for other in state.settled if other is not clock]
-        state.running.append(clock)
-        state.running.sort(key=lambda one: one.started_at)
+    if clock.paused_at is not None:
+        _move(clock, Happening.PAUSED)
+        _put(state, clock, state.paused)
+    elif clock.fired < len(clock.moments):
+        _put(state, clock, state.running)
 
 
-def _end(state: State, clock: Clock, at: int, happening: Happening) -> tuple[Fired, ...]:
-    wrong = tuple(
+def pause(state: State, clock: Clock, at: int) -> tuple[Fired, ...]:
+    """Let the clock stand still from ``at``; return the fired moments that this proves wrong.
+
+    A clock that has ended, stands still already, or is past its target stays as it is: what is owed
+    and late is owed whatever waits.
+    """
+    at = max(at, clock.started_at)
+    if clock.stopped_at is not None or clock.paused_at is not None or at > clock.target_at:
+        return ()
+    wrong = _wrong(clock, at)
+    clock.fired -= len(wrong)
+    clock.paused_at = at
+    _move(clock, Happening.PAUSED)
+    _put(state, clock, state.paused)
+    return wrong
+
+
+def go_on(state: State, clock: Clock, at: int, later: Callable[[int, int, int], int]) -> None:
+    """Let a clock that stands still go on from ``at``.
+
+    ``later(paused_at, at, due)`` says when comes due at ``at`` what was due at ``due`` as the pause began.
+    """
+    paused_at = clock.paused_at
+    if paused_at is None or clock.stopped_at is not None:
+        return
+    at = max(at, paused_at)
+    clock.moments[clock.fired :] = [
+        later(paused_at, at, clock.started_at + moment) - clock.started_at
+        for moment in clock.moments[clock.fired :]
+    ]
+    clock.paused_at = None
+    clock.stood_ms += at - paused_at
+    _move(clock, Happening.CONTINUED)
+    _put(state, clock, state.running)
+
+
+def retime(state: State, clock: Clock, moments: Sequence[int], target: int, t: int) -> None:
+    """Give an open clock the moments of its policy as it is now, counted from the old start.
+
+    Warnings that lie before ``t`` are not told any more; a target that does is told next.
+    """
+    fired_target = clock.state is ClockState.BREACHED
+    clock.moments, clock.target = list(moments), target
+    clock.fired = target + 1 if fired_target else 0
+    while clock.fired < target and clock.started_at + clock.moments[clock.fired] < t:
+        clock.fired += 1
+    if clock.fired == len(clock.moments):
+        _settle(state, clock)
+
+
+def stood_ms(clock: Clock, until: int) -> int:
+    """Return how long the clock has stood still until then, in milliseconds."""
+    return clock.stood_ms + (0 if clock.paused_at is None else max(0, until - clock.paused_at))
+
+
+def _in_time(clock: Clock, at: int) -> bool:
+    # Where a clock stands still its target has not come, however late it is.
+    return clock.paused_at is not None or at <= clock.target_at
+
+
+def _wrong(clock: Clock, at: int) -> tuple[Fired, ...]:
+    return tuple(
         Fired(clock, moment, clock.started_at + clock.moments[moment])
         for moment in range(clock.fired)
         if clock.started_at + clock.moments[moment] >= at
     )
+
+
+def _end(state: State, clock: Clock, at: int, happening: Happening) -> tuple[Fired, ...]:
+    wrong = _wrong(clock, at)
     _move(clock, happening)
     clock.stopped_at = at
     clock.fired -= len(wrong)
@@ -219,12 +317,22 @@ def _end(state: State, clock: Clock, at: int, happening: Happening) -> tuple[Fir
 
 def _settle(state: State, clock: Clock) -> None:
     """Put a clock with nothing more to tell aside; of those the oldest are let go."""
-    for index, running in enumerate(state.running):
-        if running is clock:
-            del state.running[index]
-            state.settled.append(clock)
-            del state.settled[:-SETTLED_LIMIT]
-            return
+    if any(clock is settled for settled in state.settled):
+        return
+    _put(state, clock, state.settled)
+    del state.settled[:-SETTLED_LIMIT]
+
+
+def _put(state: State, clock: Clock, where: list[Clock]) -> None:
+    """Move the clock to one of the state's lists; the running ones stand in the order of their start."""
+    for listed in (state.running, state.paused, state.settled):
+        for index, one in enumerate(listed):
+            if one is clock:
+                del listed[index]
+                break
+    where.append(clock)
+    if where is state.running:
+        where.sort(key=lambda one: one.started_at)
 
 
 def _move(clock: Clock, happening: Happening) -> None:

@@ -7,7 +7,7 @@ Alerts are not made here: ``stream.alerting`` turns findings into them.
 
 from __future__ import annotations
 
-from stream.core import attributes, clocks, findings, lifecycle, messages, rules, service
+from stream.core import attributes, clocks, findings, issues, lifecycle, messages, rules, service
 from stream.core.annotation import EMPTY, Annotation
 from stream.core.book import RuleBook
 from stream.core.clocks import Due, Fired
@@ -165,6 +165,9 @@ def _fire(work: Work, due: Due) -> None:
         work.note("clock_without_policy")
     else:
         work.tell(finding)
+    if state.closed_at is not None:
+        # An issue outlives its conversation: the summary's next revision says so.
+        work.summarise()
 
 
 def _apply(work: Work, event: AnyEvent, t: int) -> bool:
@@ -204,8 +207,10 @@ def _apply(work: Work, event: AnyEvent, t: int) -> bool:
             | IssueResumed()
             | IssueResolved()
         ):
-            if not service.issue_event(state, event, t):
-                work.note("unknown_issue")
+            wrong, counted = issues.apply(work.book, state, event, t)
+            work.take_back(tuple(wrong))
+            for name in counted:
+                work.note(name)
         case _:
             raise AssertionError(f"no case for {type(event).__name__}")
     return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from stream.core import issues
 from stream.core.annotation import EMPTY, Annotation
 from stream.core.book import RuleBook
 from stream.core.clocks import Fired
@@ -9,8 +10,10 @@ from stream.core.evidence import excerpt
 from stream.core.ids import stable_id
 from stream.core.outputs import Finding, FindingKind, FindingStatus, Subject
 from stream.core.rules import RuleHit, render_why
-from stream.core.service import current_issue
 from stream.core.state import State
+
+# The audience of a clock that stands for whichever department owes.
+OWING = "department"
 
 
 def weight(finding: Finding) -> int:
@@ -45,7 +48,7 @@ def of_rule(
         pack_version=rule.pack_version,
         severity=rule.severity,
         conversation_id=conversation_id,
-        issue_id=current_issue(state),
+        issue_id=issues.current(state),
         message_id=message_id,
         subject=rule.subject,
         at=hit.at,
@@ -78,10 +81,12 @@ def of_clock(book: RuleBook, state: State, fired: Fired, *, corrected: bool = Fa
     policy = book.clock_policy_by_id(policy_id)
     if policy is None:
         return None
-    stage = "breach" if fired.is_target else "warn"
+    telling = policy.telling(fired.step)
+    party = None if clock.party is None else state.names[clock.party]
     values = _values(state, state.last_words) | {
-        "seconds": str((fired.due - clock.started_at) // 1000),
-        "target": str(clock.moments[-1] // 1000),
+        "seconds": str((fired.due - clock.started_at - clock.stood_ms) // 1000),
+        "target": str(policy.target_ms // 1000),
+        "department": party or "",
     }
     return Finding(
         finding_id=stable_id("clock", state.conversation_id, clock_id, fired.due, fired.moment),
@@ -89,15 +94,15 @@ def of_clock(book: RuleBook, state: State, fired: Fired, *, corrected: bool = Fa
         kind=FindingKind.OLA,
         rule_id=policy_id,
         pack_version=policy.pack_version,
-        severity=policy.severity[stage],
+        severity=telling.severity,
         conversation_id=state.conversation_id,
-        issue_id=current_issue(state),
-        subject=Subject.AGENT,
+        issue_id=issues.current(state) if clock.issue is None else state.names[clock.issue],
+        subject=Subject.AGENT if party is None else Subject.DEPARTMENT,
         at=fired.due,
         evidence=state.last_words,
-        why=render_why(policy.why[stage], values),
+        why=render_why(telling.why, values),
         advice=policy.advice,
-        audiences=policy.audience[stage],
+        audiences=tuple(f"department:{party}" if name == OWING else name for name in telling.audience),
         clock_id=clock_id,
     )
 

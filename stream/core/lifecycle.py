@@ -12,7 +12,8 @@ def close(work: Work, t: int, *, by: str | None, inferred: bool) -> None:
     """Close the conversation: clocks stop, rules about the whole of it are decided, it is summed up."""
     state = work.state
     for clock in list(clocks.all_of(state)):
-        work.take_back(clocks.stop(state, clock, t))
+        if clock.issue is None:  # what is owed to an issue is owed whether or not anybody chats
+            work.take_back(clocks.stop(state, clock, t))
     state.closed_at, state.closed_by, state.close_inferred = t, by, inferred
     for hit in rules.on_close(work.book.rules, state.rules, state.attributes, t, role_counts(state)):
         work.tell_hit(hit)
@@ -59,7 +60,10 @@ def _open(state: State) -> None:
 
 
 def keep_up_with_packs(work: Work, t: int) -> None:
-    """Drop what rules remembered that are gone or changed since the last event, and stop their clocks."""
+    """Drop what rules remembered that are gone or changed since the last event, and stop their clocks.
+
+    A clock whose policy asks for other times now has them from its old start on.
+    """
     state, book = work.state, work.book
     if state.book == book.version:
         return
@@ -68,3 +72,9 @@ def keep_up_with_packs(work: Work, t: int) -> None:
     for clock in list(state.running):
         if state.names[clock.policy] in stale:
             work.take_back(clocks.stop(state, clock, t))
+    for clock in (*state.running, *state.paused):
+        policy = book.clock_policy_by_id(state.names[clock.policy])
+        if policy is not None:
+            moments = [moment + clock.stood_ms for moment in policy.moments_ms]
+            if moments != clock.moments:
+                clocks.retime(state, clock, moments, len(policy.warn_ms), t)

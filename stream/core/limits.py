@@ -15,10 +15,13 @@ class Limits:
     ``idle_close_ms``: a conversation with no event for so long counts as closed (``inferred``).
     Thirty minutes: Tmall and JD end a session after 10 to 30 minutes of silence.
     ``keep_ms``: how long a closed conversation stays in memory for a rating or a late event.
+    ``issue_keep_ms``: how long it stays while an issue of it is owed an answer and nothing is heard of
+    it. Seven days: what a warehouse has not answered in a week is nobody's fresh alert any more.
     """
 
     idle_close_ms: int = 30 * MINUTE_MS
     keep_ms: int = 10 * MINUTE_MS
+    issue_keep_ms: int = 7 * 24 * HOUR_MS
 
 
 DEFAULT_LIMITS = Limits()

@@ -125,7 +125,11 @@ class ScorecardEntry(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class ClockOutcome(Struct, frozen=True, kw_only=True, gc=False):
-    """How one clock of the conversation went; ``seconds`` is from start to answer, breach or stop."""
+    """How one clock of the conversation went.
+
+    ``seconds`` is from start to answer, breach or stop, without the time in which it stood still;
+    ``leg`` is who owed.
+    """
 
     clock_id: str
     kind: str
@@ -136,6 +140,19 @@ class ClockOutcome(Struct, frozen=True, kw_only=True, gc=False):
     due: At
     stopped_at: At | None
     seconds: float | None
+
+
+class IssueOutcome(Struct, frozen=True, kw_only=True, gc=False):
+    """How one issue went; ``legs`` is how many seconds each party owed its next word."""
+
+    issue_id: str
+    category: str | None
+    state: str
+    opened_at: At
+    resolved_at: At | None
+    inferred: bool
+    reopened: int
+    legs: dict[str, float]
 
 
 class Summary(Struct, frozen=True, kw_only=True, gc=False):
@@ -164,6 +181,7 @@ class Summary(Struct, frozen=True, kw_only=True, gc=False):
     scorecard_points: float
     scorecard: tuple[ScorecardEntry, ...]
     clocks: tuple[ClockOutcome, ...]
+    issues: tuple[IssueOutcome, ...] = ()
     counted: dict[str, int] = field(default_factory=dict)
 
 

@@ -1,4 +1,4 @@
-"""Who owes the next word: turns of the customer, answers of people, the bot stage, issues.
+"""Who owes the next word: turns of the customer, answers of people, the bot stage.
 
 A *turn* opens with the customer's first unanswered message and ends with a person's answer; it
 runs the clock ``first_response`` until a person has answered once in the conversation, and
@@ -9,24 +9,11 @@ assigned, transferred or answered by a person.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from stream.core import clocks
 from stream.core.book import RuleBook
 from stream.core.clocks import RESPONSES, Fired
-from stream.core.events import (
-    ConversationEvent,
-    IssueAnswered,
-    IssueHandedOff,
-    IssueOpened,
-    IssuePaused,
-    IssueResolved,
-    IssueResumed,
-    Mode,
-    Role,
-    Sender,
-)
-from stream.core.state import TURN_LIMIT, Issue, State, Turn
+from stream.core.events import Mode, Role, Sender
+from stream.core.state import TURN_LIMIT, State, Turn
 
 # Answers of a person for turns and for the summary's figures; a clock's policy may count others.
 PERSONAL = frozenset({Mode.HUMAN, Mode.ASSIST})
@@ -49,7 +36,7 @@ def _open_turn(book: RuleBook, state: State, t: int) -> None:
     kind = "first_response" if state.human_at is None else "next_response"
     policy = book.clock_policy(kind, state.attributes)
     if policy is not None:
-        clocks.start(state, kind, policy.id, t, [*policy.warn_ms, policy.target_ms])
+        clocks.start(state, kind, policy.id, t, policy.moments_ms, target=len(policy.warn_ms))
 
 
 def agent_said(book: RuleBook, state: State, sender: Sender, t: int) -> tuple[Fired, ...]:
@@ -108,39 +95,3 @@ def reached_people(book: RuleBook, state: State, t: int) -> None:
     state.count("bot_to_human")
     if state.last_role in (Role.CUSTOMER, Role.BOT):
         _open_turn(book, state, t)
-
-
-# What an issue event makes of an issue's status. Pauses keep the leg: it owes again when resumed.
-_STATUS: Mapping[type[ConversationEvent], str] = {
-    IssueOpened: "open",
-    IssueHandedOff: "waiting",
-    IssueAnswered: "answered",
-    IssuePaused: "paused",
-    IssueResumed: "open",
-    IssueResolved: "resolved",
-}
-
-
-def issue_event(state: State, event: ConversationEvent, t: int) -> bool:
-    """Keep what an issue event says; return False where it names an issue nobody opened (it is made)."""
-    issue_id: str = event.issue_id  # type: ignore[attr-defined]  # every type of _STATUS has it
-    issue = next((one for one in state.issues if one.issue_id == issue_id), None)
-    known = issue is not None or isinstance(event, IssueOpened)
-    if issue is None:
-        issue = Issue(issue_id, t, leg_since=t, inferred=not known)
-        state.issues.append(issue)
-    issue.status = _STATUS[type(event)]
-    if isinstance(event, IssueOpened) and event.category is not None:
-        issue.category = event.category
-        state.attributes["category"] = event.category
-        state.category_source = "event"
-    elif isinstance(event, IssueHandedOff):
-        issue.leg, issue.leg_since = event.to or "department", t
-    elif isinstance(event, IssueAnswered):
-        issue.leg, issue.leg_since = "agent", t
-    return known
-
-
-def current_issue(state: State) -> str | None:
-    """Return the id of the issue that was touched last and is not resolved."""
-    return next((one.issue_id for one in reversed(state.issues) if one.status != "resolved"), None)

@@ -48,6 +48,7 @@ class ClockState(IntEnum):
     ANSWERED_LATE = 3
     STOPPED = 4
     MISSED = 5
+    PAUSED = 6
 
 
 class Turn(Struct, array_like=True, gc=False):
@@ -59,10 +60,12 @@ class Turn(Struct, array_like=True, gc=False):
 
 
 class Clock(Struct, array_like=True, gc=False):
-    """One OLA timer. ``kind`` and ``policy`` are indexes into ``State.names``.
+    """One OLA timer. ``kind``, ``policy``, ``issue`` and ``party`` are indexes into ``State.names``.
 
-    ``moments`` are milliseconds from ``started_at``: the warning points, then the target.
-    ``fired`` counts the moments that have come and were told.
+    ``moments`` are milliseconds from ``started_at``: the warning points, the target, and the steps
+    of escalation after it; ``target`` is the target's index, counted from the end where negative.
+    ``fired`` counts the moments that have come and were told. ``party`` owes, where it is not the
+    agent. ``stood_ms`` is how long the clock has stood still, without the pause it may be in.
     """
 
     kind: int
@@ -73,15 +76,24 @@ class Clock(Struct, array_like=True, gc=False):
     fired: int = 0
     state: ClockState = ClockState.RUNNING
     stopped_at: int | None = None
+    target: int = -1
+    issue: int | None = None
+    party: int | None = None
+    paused_at: int | None = None
+    stood_ms: int = 0
 
     @property
     def target_at(self) -> int:
         """The last moment at which an answer is in time."""
-        return self.started_at + self.moments[-1]
+        return self.started_at + self.moments[self.target]
 
 
 class Issue(Struct, array_like=True, gc=False):
-    """One customer problem, as far as events told of it."""
+    """One customer problem, as far as events told of it.
+
+    ``leg`` is the party that owes the next word since ``leg_since``; ``legs_ms`` is how long each
+    has owed it before. ``answered_at`` is the latest answer of a department.
+    """
 
     issue_id: str
     opened_at: int
@@ -90,6 +102,10 @@ class Issue(Struct, array_like=True, gc=False):
     leg_since: int = 0
     status: str = "open"
     inferred: bool = False
+    legs_ms: dict[str, int] = field(default_factory=dict)
+    answered_at: int | None = None
+    resolved_at: int | None = None
+    reopened: int = 0
 
 
 class Views(Struct, array_like=True, gc=False):
@@ -182,6 +198,8 @@ class State(Struct, array_like=True, gc=False):
     close_rules: list[str] = field(default_factory=list)
     # The book that the latest event was applied with; another one may not know these rules.
     book: str = ""
+    # Clocks that stand still: nothing of theirs comes due until they go on.
+    paused: list[Clock] = field(default_factory=list)
 
     def intern(self, name: str) -> int:
         """Return the index of ``name``, so that records repeat a number and not a text."""

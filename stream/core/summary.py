@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stream.core import clocks
+from stream.core import clocks, issues
 from stream.core.annotation import Annotation, Scores
 from stream.core.book import RuleBook
 from stream.core.outputs import (
@@ -10,12 +10,13 @@ from stream.core.outputs import (
     ClockOutcome,
     Contact,
     Finding,
+    IssueOutcome,
     Outcome,
     ScorecardEntry,
     Summary,
 )
 from stream.core.rules import Rule
-from stream.core.state import Clock, ClockState, Points, State
+from stream.core.state import Clock, ClockState, Issue, Points, State
 
 # Term lists whose presence in the customer's latest words says that the matter ended well.
 _PLEASED = ("emotion.gratitude.", "emotion.praise.", "emotion.joy.")
@@ -109,6 +110,7 @@ def of(book: RuleBook, state: State) -> Summary:
                 clocks.all_of(state), key=lambda clock: (clock.started_at, state.clock_id(clock))
             )
         ),
+        issues=tuple(_issue_outcome(state, issue) for issue in state.issues),
         counted={
             name: count for name, count in sorted(state.counts.items()) if not name.startswith("finding.")
         },
@@ -206,10 +208,30 @@ def _clock_outcome(book: RuleBook, state: State, clock: Clock) -> ClockOutcome:
         clock_id=state.clock_id(clock),
         kind=clocks.kind_of(state.clock_id(clock)),
         policy=state.names[clock.policy],
-        leg="agent" if rule is None else rule.subject,
+        leg=_owing(state, clock, rule),
         state=clock.state.name.lower(),
         started_at=clock.started_at,
         due=clock.target_at,
         stopped_at=clock.stopped_at,
-        seconds=None if end is None else (end - clock.started_at) / 1000,
+        seconds=None if end is None else (end - clock.started_at - clocks.stood_ms(clock, end)) / 1000,
+    )
+
+
+def _owing(state: State, clock: Clock, rule: Rule | None) -> str:
+    if clock.party is not None:
+        return state.names[clock.party]
+    return issues.AGENT if rule is None else rule.subject
+
+
+def _issue_outcome(state: State, issue: Issue) -> IssueOutcome:
+    legs = issues.open_ms(issue, max(state.last_at, issue.leg_since))
+    return IssueOutcome(
+        issue_id=issue.issue_id,
+        category=issue.category,
+        state=issue.status,
+        opened_at=issue.opened_at,
+        resolved_at=issue.resolved_at,
+        inferred=issue.inferred,
+        reopened=issue.reopened,
+        legs={name: milliseconds / 1000 for name, milliseconds in sorted(legs.items())},
     )

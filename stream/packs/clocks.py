@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
 
-from stream.core.book import ClockKind, ClockPolicy
+from stream.core.book import ClockKind, ClockPolicy, Telling
 from stream.core.category import Category
 from stream.core.events import Mode
+from stream.core.findings import OWING
 from stream.core.outputs import Severity
 from stream.core.rules import reading
 from stream.core.rules.context import Context
-from stream.core.rules.source import Items, Node, Report, Text
+from stream.core.rules.source import Items, Node, Problem, Report, Text
 from stream.core.rules.why import CLOCK_PLACES, check_template
 from stream.packs.model import RawPack, RawRule
 from stream.packs.rules import read_audience, read_scope
 
 _STAGES = ("warn", "breach")
 _REQUIRED = ("id", "clock", "target", "severity", "why")
-_OPTIONAL = ("title", "warn", "audience", "counts", "advice", "match")
+_OPTIONAL = ("title", "warn", "audience", "counts", "advice", "match", "escalate")
+
+# What a clock's policy may ask for beyond what a rule may.
+_MATCHED = ("agent_level", "department")
 
 # An answer typed by a person, or written by a machine and sent by a person.
 _PERSONAL = frozenset({Mode.HUMAN.value, Mode.ASSIST.value})
@@ -41,7 +46,8 @@ def compile_clock(pack: RawPack, raw: RawRule) -> ClockPolicy | None:
     if "counts" in entries:
         counts = _modes(report, entries["counts"])
     advice = reading.text(report, entries["advice"], "advice") if "advice" in entries else ""
-    match = read_scope(report, entries.get("match"), "match")
+    match = read_scope(report, entries.get("match"), "match", more=_MATCHED)
+    escalate = _escalations(report, entries.get("escalate"))
     if clock is None or target is None or any(p.severity == "error" for p in report.problems[before:]):
         return None
     return ClockPolicy(
@@ -58,7 +64,24 @@ def compile_clock(pack: RawPack, raw: RawRule) -> ClockPolicy | None:
         match=match,
         path=pack.path,
         line=raw.at.line,
+        escalate=escalate,
     )
+
+
+def ties(policies: Sequence[ClockPolicy]) -> Iterator[Problem]:
+    """Yield the policies of a clock of which neither is more specific, where both may hold at once."""
+    for first, second in combinations(policies, 2):
+        if first.clock is not second.clock or len(first.match) != len(second.match):
+            continue
+        asked = dict(first.match)
+        if all(known & asked.get(key, known) for key, known in second.match):
+            yield Problem(
+                second.path,
+                second.line,
+                1,
+                f"clock {second.id}: as specific as {first.id} at {first.path}:{first.line}, and both may "
+                "hold at once; let one match more, or give it the other's id to take its place",
+            )
 
 
 def compile_category(raw: RawRule, context: Context) -> Category | None:
@@ -103,7 +126,33 @@ def _severities(report: Report, node: Node, stages: tuple[str, ...]) -> Mapping[
 
 def _audiences(report: Report, node: Node | None) -> Mapping[str, tuple[str, ...]]:
     entries = {} if node is None else reading.fields(report, node, "audience", (), _STAGES) or {}
-    return {stage: read_audience(report, entries.get(stage), f"audience {stage}") for stage in _STAGES}
+    return {stage: _audience(report, entries.get(stage), f"audience {stage}") for stage in _STAGES}
+
+
+def _audience(report: Report, node: Node | None, what: str) -> tuple[str, ...]:
+    """Return who is told; `department` alone is the one that owes."""
+    return read_audience(report, node, what, more=(OWING,))
+
+
+def _escalations(report: Report, node: Node | None) -> tuple[tuple[int, Telling], ...]:
+    if node is None:
+        return ()
+    found: list[tuple[int, Telling]] = []
+    for item in reading.items(report, node, "escalate", at_least=1) or ():
+        entries = reading.fields(report, item, "escalate", ("after", "severity", "audience", "why"), ())
+        if entries is None:
+            continue
+        after = reading.duration(report, entries["after"], "after")
+        severity = reading.choice(report, entries["severity"], "severity", tuple(Severity))
+        audience = _audience(report, entries["audience"], "audience")
+        why = reading.text(report, entries["why"], "why")
+        if after is None or severity is None or why is None:
+            continue
+        check_template(report, entries["why"], why, CLOCK_PLACES)
+        if found and after <= found[-1][0]:
+            report.error(entries["after"], "escalate: each step comes later than the one before")
+        found.append((after, Telling(severity, audience, why)))
+    return tuple(found)
 
 
 def _sentences(report: Report, node: Node, stages: tuple[str, ...]) -> Mapping[str, str]:

@@ -13,7 +13,7 @@ from stream.core.limits import DEFAULT_LIMITS, Limits
 from stream.core.rules import Rule, RuleTable, Status
 from stream.core.rules.context import Context
 from stream.core.rules.source import START, Problem, suggest
-from stream.packs.clocks import compile_category, compile_clock
+from stream.packs.clocks import compile_category, compile_clock, ties
 from stream.packs.model import KINDS, Expect, RawList, RawPack, RawRule
 from stream.packs.rules import compile_rule
 
@@ -73,6 +73,7 @@ def compile_packs(
         category = compile_category(raw, context)
         if category is not None:
             assembly.categories.append(category)
+    problems += ties(assembly.clocks)
     for pack in packs:
         _check_cases(pack)
         problems += pack.report.problems[before[pack.path] :]

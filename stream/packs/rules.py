@@ -111,24 +111,31 @@ def compile_rule(pack: RawPack, kind: FindingKind, raw: RawRule, context: Contex
     )
 
 
-def read_scope(report: Report, node: Node | None, what: str) -> tuple[tuple[str, frozenset[str]], ...]:
-    """Return what must hold of the conversation: for each attribute the values it may have."""
+def read_scope(
+    report: Report, node: Node | None, what: str, *, more: tuple[str, ...] = ()
+) -> tuple[tuple[str, frozenset[str]], ...]:
+    """Return what must hold of the conversation: for each attribute the values it may have.
+
+    `more` are names that only stand here.
+    """
     if node is None:
         return ()
-    entries = reading.fields(report, node, what, (), SCOPE_KEYS) or {}
+    entries = reading.fields(report, node, what, (), (*SCOPE_KEYS, *more)) or {}
     found = {key: reading.texts(report, value, f"{what} {key}", at_least=1) for key, value in entries.items()}
     return tuple((key, frozenset(values)) for key, values in sorted(found.items()) if values is not None)
 
 
-def read_audience(report: Report, node: Node | None, what: str) -> tuple[str, ...]:
-    """Return who is told."""
+def read_audience(
+    report: Report, node: Node | None, what: str, *, more: tuple[str, ...] = ()
+) -> tuple[str, ...]:
+    """Return who is told; `more` are names that only stand here."""
     if node is None:
         return ()
     names = reading.texts(report, node, what) or ()
     for name in names:
-        if name not in AUDIENCES and not _DEPARTMENT.match(name):
-            known = ", ".join((*AUDIENCES, "department:<name>"))
-            hint = suggest(name, AUDIENCES)
+        if name not in (*AUDIENCES, *more) and not _DEPARTMENT.match(name):
+            known = ", ".join((*AUDIENCES, *more, "department:<name>"))
+            hint = suggest(name, (*AUDIENCES, *more))
             report.error(node, f"{what}: expected {known}, got '{reading.shorten(name)}'{hint}")
     return tuple(dict.fromkeys(names))
 

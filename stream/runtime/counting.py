@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from alerts.model import Alert
 from stream import metrics as m
 from stream.core.events import Received
-from stream.core.outputs import Finding, FindingKind, FindingStatus, Score, Summary
+from stream.core.outputs import Finding, FindingKind, FindingStatus, Score, Subject, Summary
 from stream.metrics import Metrics
 from stream.runtime.conversations import Applied
 
@@ -20,6 +20,7 @@ _ATTAINED = {
     "missed": "missed",
     "stopped": "withdrawn",
 }
+_LEGS = frozenset(Subject)
 # The response figures of a summary that the histogram of responses is fed from.
 _RESPONSES = (("first", "response_first_seconds"), ("next", "response_average_seconds"))
 
@@ -82,8 +83,12 @@ class Counting:
             return  # its figures are in already
         self._metrics.histogram(m.CONVERSATION_DISSATISFACTION).observe(summary.dissatisfaction)
         for clock in summary.clocks:
-            outcome = _ATTAINED[clock.state]
-            self._metrics.inc(m.CLOCKS_STOPPED, clock.kind, clock.leg, clock.policy, outcome)
+            outcome = _ATTAINED.get(clock.state)
+            if outcome is None:
+                continue  # an issue's: it goes on beyond the conversation
+            # Departments are named by whoever sends the events; a label must not grow with them.
+            leg = clock.leg if clock.leg in _LEGS else Subject.DEPARTMENT
+            self._metrics.inc(m.CLOCKS_STOPPED, clock.kind, leg, clock.policy, outcome)
             if clock.stopped_at is not None and clock.stopped_at > clock.due:
                 over = self._metrics.histogram(m.CLOCK_OVER, clock.kind)
                 over.observe((clock.stopped_at - clock.due) / 1000)

@@ -125,6 +125,28 @@ clocks:
     audience: {{warn: [agent], breach: [agent, supervisor]}}
     counts: [human, assist]
     why: {{warn: '客户等了 {{seconds}} 秒。', breach: '客户 {{seconds}} 秒没有回复。'}}
+  - id: ola.day.leg
+    clock: leg
+    target: 90s
+    warn: [60s]
+    severity: {{warn: low, breach: medium}}
+    audience: {{warn: [agent], breach: [department]}}
+    why: {{warn: '{{department}}欠了 {{seconds}} 秒。', breach: '{{department}} {{seconds}} 秒没有答复。'}}
+    escalate:
+      - {{after: 60s, severity: high, audience: [manager], why: '{{department}}又过了时限。'}}
+  - id: ola.day.leg.warehouse
+    clock: leg
+    match: {{department: [warehouse]}}
+    target: 120s
+    severity: {{breach: medium}}
+    audience: {{breach: [department]}}
+    why: {{breach: '仓库 {{seconds}} 秒没有答复。'}}
+  - id: ola.day.resolution
+    clock: resolution
+    target: 5m
+    severity: {{breach: low}}
+    audience: {{breach: [supervisor]}}
+    why: {{breach: '问题 {{seconds}} 秒没有解决。'}}
 """
 
 BEFORE = {
@@ -253,9 +275,33 @@ def _converse(random: Random, day: Day, name: str, at: int, arrive: Any) -> None
     if random.random() < 0.1:
         transferred = {"type": "conversation.transferred", "conversation_id": name, "at": at}
         arrive(at, {**transferred, "to_agent": f"a-{random.randrange(20)}", "to_group": "aftersales"})
+    if random.random() < 0.2:
+        _hand_off(random, name, at, arrive)
     if random.random() < 0.5:
         closed = at + 2 * MINUTE
         arrive(closed, {"type": "conversation.closed", "conversation_id": name, "at": closed, "by": "agent"})
         rated = {"type": "conversation.rated", "conversation_id": name, "at": closed + MINUTE, "score": 4}
         if random.random() < 0.5:
             arrive(closed + MINUTE, rated)
+
+
+def _hand_off(random: Random, name: str, at: int, arrive: Any) -> None:
+    """Add an issue that is handed to a department, which answers in time, at the target, late or never."""
+    issue = {"conversation_id": name, "issue_id": f"i-{name}"}
+    if random.random() < 0.8:
+        arrive(at, {"type": "issue.opened", "at": at, **issue, "category": "refund"})
+    party = random.choice(("warehouse", "operations"))
+    arrive(at + SECOND, {"type": "issue.handed_off", "at": at + SECOND, **issue, "to": party})
+    if random.random() < 0.3:
+        paused_at = at + 31 * SECOND
+        arrive(paused_at, {"type": "issue.paused", "at": paused_at, **issue, "reason": "customer"})
+        at += 300 * SECOND
+        arrive(at, {"type": "issue.resumed", "at": at, **issue})
+    wait = random.choice((20, 90, 120, 200, None))
+    if wait is None:
+        return
+    answered = at + (wait + 1) * SECOND
+    delay = random.choice((0, 0, 40, 150)) * SECOND
+    arrive(answered + delay, {"type": "issue.answered", "at": answered, **issue, "by": party})
+    if random.random() < 0.7:
+        arrive(answered + MINUTE, {"type": "issue.resolved", "at": answered + MINUTE, **issue})

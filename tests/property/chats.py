@@ -46,6 +46,12 @@ OTHERS = (
     {"type": "conversation.rated", "score": 5},
     {"type": "issue.opened", "issue_id": "i-1", "category": "refund"},
     {"type": "issue.resolved", "issue_id": "i-1"},
+    {"type": "issue.handed_off", "issue_id": "i-1", "to": "operations"},
+    {"type": "issue.handed_off", "issue_id": "i-1", "to": "warehouse"},
+    {"type": "issue.answered", "issue_id": "i-1", "by": "operations"},
+    {"type": "issue.answered", "issue_id": "i-1"},
+    {"type": "issue.paused", "issue_id": "i-1", "reason": "customer"},
+    {"type": "issue.resumed", "issue_id": "i-1"},
     {"type": "order.paid", "order_id": "o-1"},
 )
 

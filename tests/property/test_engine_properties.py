@@ -68,7 +68,7 @@ def test_a_clock_is_answered_or_breached_and_never_both(known: Knowledge, log: l
                 continue  # staged: counted, not told
             told = (state.clock_id(clock), clock.target_at) in standing
             # A rule's clock that fired after a close, or was overtaken by a change, tells by its rule.
-            if state.names[clock.kind] in clocks.RESPONSES:
+            if clocks.kind_of(state.clock_id(clock)) != clocks.RULE:
                 assert told == (clock.state in PASSED)
             elif clock.state is ClockState.ANSWERED:
                 assert not told

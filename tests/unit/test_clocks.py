@@ -33,9 +33,9 @@ def fire_all(state: State) -> None:
 def test_moments_fire_in_order_and_the_last_is_the_target() -> None:
     state = state_with("first_response")
     clock = only(state)
-    assert [(one.due, one.is_target) for one in (clocks.fire(state, clock), clocks.fire(state, clock))] == [
-        (WARN, False),
-        (TARGET, True),
+    assert [(one.due, one.step) for one in (clocks.fire(state, clock), clocks.fire(state, clock))] == [
+        (WARN, -1),
+        (TARGET, 0),
     ]
     assert clock.state is ClockState.BREACHED
     assert (state.running, state.settled) == ([], [clock])

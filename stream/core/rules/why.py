@@ -10,7 +10,7 @@ from stream.core.rules.source import Node, Report, suggest
 _PLACE = re.compile(r"\{(\w+)\}")
 
 RULE_PLACES = ("evidence", "terms", "count", "score", "agent", "customer", "seconds")
-CLOCK_PLACES = ("seconds", "target", "evidence", "agent")
+CLOCK_PLACES = ("seconds", "target", "evidence", "agent", "department")
 
 
 def render_why(template: str, values: Mapping[str, object]) -> str:

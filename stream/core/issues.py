@@ -1,0 +1,237 @@
+"""The life of an issue: who owes its next word, from its opening until it is resolved.
+
+An issue is always somebody's: the agent's, or the department's it was handed to. That is its *leg*.
+A leg to a department runs a clock from the hand-off to that department's answer; the issue itself
+runs one from its opening to its resolution; both stand still while it is paused. Issues outlive the
+conversation: a close stops what the chat owed, not what a warehouse owes.
+
+What an event does to an issue's state is the table below. What is not in it changes no state and is
+counted; clocks are answered all the same, for an answer that comes late still proves that it came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from enum import StrEnum
+
+from stream.core import clocks
+from stream.core.book import RuleBook
+from stream.core.clocks import LEG, RESOLUTION, Fired
+from stream.core.events import (
+    IssueAnswered,
+    IssueHandedOff,
+    IssueOpened,
+    IssuePaused,
+    IssueResolved,
+    IssueResumed,
+)
+from stream.core.state import Clock, Issue, State
+
+IssueEvent = IssueOpened | IssueHandedOff | IssueAnswered | IssuePaused | IssueResumed | IssueResolved
+
+AGENT = "agent"
+# The leg of an issue handed to a department that the event does not name.
+SOME_DEPARTMENT = "department"
+# Time in which nobody owes anything.
+PAUSED_LEG = "paused"
+
+
+class IssueState(StrEnum):
+    """Where an issue stands."""
+
+    OPEN = "open"
+    HANDED_OFF = "handed_off"
+    ANSWERED = "answered"
+    PAUSED = "paused"
+    RESOLVED = "resolved"
+
+
+_OPEN, _HANDED_OFF, _ANSWERED, _PAUSED, _RESOLVED = IssueState
+
+# A pause ends where it began: at the department if one owed, else at the agent.
+TRANSITIONS: Mapping[tuple[IssueState, type[IssueEvent]], IssueState] = {
+    (_OPEN, IssueHandedOff): _HANDED_OFF,
+    (_OPEN, IssuePaused): _PAUSED,
+    (_OPEN, IssueResolved): _RESOLVED,
+    (_HANDED_OFF, IssueHandedOff): _HANDED_OFF,
+    (_HANDED_OFF, IssueAnswered): _ANSWERED,
+    (_HANDED_OFF, IssuePaused): _PAUSED,
+    (_HANDED_OFF, IssueResolved): _RESOLVED,
+    (_ANSWERED, IssueHandedOff): _HANDED_OFF,
+    (_ANSWERED, IssueAnswered): _ANSWERED,
+    (_ANSWERED, IssuePaused): _PAUSED,
+    (_ANSWERED, IssueResolved): _RESOLVED,
+    (_PAUSED, IssueResumed): _OPEN,
+    (_PAUSED, IssueHandedOff): _HANDED_OFF,
+    (_PAUSED, IssueAnswered): _ANSWERED,
+    (_PAUSED, IssueResolved): _RESOLVED,
+    (_RESOLVED, IssueOpened): _OPEN,
+    (_RESOLVED, IssueHandedOff): _HANDED_OFF,
+}
+
+
+def apply(book: RuleBook, state: State, event: IssueEvent, t: int) -> tuple[list[Fired], list[str]]:
+    """Apply an issue's event; return the told moments it disproves, and what is to be counted.
+
+    An issue that nobody opened is made (``inferred``) and counted as ``unknown_issue``. An event that
+    is earlier than the issue's latest change is counted as ``issue_event_late`` and changes no state.
+    """
+    issue = next((one for one in state.issues if one.issue_id == event.issue_id), None)
+    if issue is None:
+        return _open(book, state, event, t)
+    if isinstance(event, IssueOpened):
+        _describe(state, issue, event, t)
+    late = t < issue.leg_since
+    after = None if late else TRANSITIONS.get((IssueState(issue.status), type(event)))
+    counted = []
+    if late:
+        counted.append("issue_event_late")
+    elif after is None:
+        counted.append("issue_event_out_of_place")
+    elif issue.status == _RESOLVED:
+        counted.append("issue_reopened")
+    wrong = _tell_clocks(book, state, issue, event, t)
+    if after is not None:
+        _move(book, state, issue, event, after, t)
+    return wrong, counted
+
+
+def _open(book: RuleBook, state: State, event: IssueEvent, t: int) -> tuple[list[Fired], list[str]]:
+    issue = Issue(event.issue_id, t, leg_since=t, status=_OPEN, inferred=not isinstance(event, IssueOpened))
+    state.issues.append(issue)
+    _start(book, state, issue, RESOLUTION, t)
+    if isinstance(event, IssueOpened):
+        _describe(state, issue, event, t)
+        return [], []
+    wrong, counted = apply(book, state, event, t)
+    return wrong, ["unknown_issue", *counted]
+
+
+def current(state: State) -> str | None:
+    """Return the id of the issue that was touched last and is not resolved."""
+    return next((one.issue_id for one in reversed(state.issues) if one.status != _RESOLVED), None)
+
+
+def open_ms(issue: Issue, until: int) -> dict[str, int]:
+    """Return how long each party has owed the issue's next word until then; their sum is its open time."""
+    legs = dict(issue.legs_ms)
+    if issue.status != _RESOLVED:
+        leg = _holder(issue)
+        legs[leg] = legs.get(leg, 0) + max(0, until - issue.leg_since)
+    return legs
+
+
+def _describe(state: State, issue: Issue, event: IssueOpened, t: int) -> None:
+    if event.category is not None:
+        issue.category = event.category
+        state.attributes["category"] = event.category
+        state.category_source = "event"
+    if issue.inferred:
+        issue.inferred = False
+        if t < issue.opened_at:
+            issue.legs_ms[AGENT] = issue.legs_ms.get(AGENT, 0) + issue.opened_at - t
+            issue.opened_at = t
+
+
+def _move(book: RuleBook, state: State, issue: Issue, event: IssueEvent, after: IssueState, t: int) -> None:
+    before = IssueState(issue.status)
+    if before is _RESOLVED:
+        issue.reopened += 1
+        issue.resolved_at = None
+        _start(book, state, issue, RESOLUTION, t)
+    else:
+        leg = _holder(issue)
+        issue.legs_ms[leg] = issue.legs_ms.get(leg, 0) + t - issue.leg_since
+    issue.leg_since = t
+    if isinstance(event, IssueHandedOff):
+        issue.leg = event.to or SOME_DEPARTMENT
+    elif isinstance(event, IssueAnswered | IssueOpened):
+        issue.leg = AGENT
+    elif isinstance(event, IssueResolved):
+        issue.resolved_at = t
+    elif isinstance(event, IssueResumed) and issue.leg != AGENT:
+        after = _HANDED_OFF
+    if before is _PAUSED:
+        for clock in _clocks_of(state, issue):
+            clocks.go_on(state, clock, t, _later)
+    issue.status = after
+
+
+def _holder(issue: Issue) -> str:
+    return PAUSED_LEG if issue.status == _PAUSED else issue.leg
+
+
+def _tell_clocks(book: RuleBook, state: State, issue: Issue, event: IssueEvent, t: int) -> list[Fired]:
+    """Let the event start, answer, stop or pause the issue's clocks; return the moments it disproves."""
+    if isinstance(event, IssueHandedOff):
+        return _hand_off(book, state, issue, event.to or SOME_DEPARTMENT, t)
+    wrong: list[Fired] = []
+    for clock in _clocks_of(state, issue):
+        if clock.started_at > t or (clock.stopped_at is not None and t >= clock.stopped_at):
+            continue
+        is_leg = state.names[clock.kind] == LEG
+        if isinstance(event, IssueAnswered):
+            if is_leg and not _is_anothers(state, issue, clock, event.by):
+                wrong += clocks.answer(state, clock, t)
+        elif isinstance(event, IssueResolved):
+            wrong += (clocks.stop if is_leg else clocks.answer)(state, clock, t)
+        elif isinstance(event, IssuePaused) and t >= issue.leg_since:
+            wrong += clocks.pause(state, clock, t)
+    if isinstance(event, IssueAnswered):
+        issue.answered_at = t if issue.answered_at is None else max(issue.answered_at, t)
+    return wrong
+
+
+def _hand_off(book: RuleBook, state: State, issue: Issue, party: str, t: int) -> list[Fired]:
+    """Start the party's clock, unless it owes already; whoever owed before does so no more."""
+    wrong: list[Fired] = []
+    for clock in _clocks_of(state, issue):
+        if state.names[clock.kind] != LEG or clock.started_at > t or clock.stopped_at is not None:
+            continue
+        if _party(state, clock) == party:
+            return wrong
+        wrong += clocks.stop(state, clock, t)
+    started = _start(book, state, issue, LEG, t, party)
+    if started is not None and t < issue.leg_since:
+        # Told of late: what came after it is known.
+        if issue.answered_at is not None and issue.answered_at >= t:
+            clocks.answer(state, started, issue.answered_at)
+        else:
+            clocks.stop(state, started, issue.leg_since)
+    return wrong
+
+
+def _is_anothers(state: State, issue: Issue, clock: Clock, by: str | None) -> bool:
+    """Whether the answer is another department's, one that this issue was handed to as well."""
+    return by != _party(state, clock) and any(
+        _party(state, other) == by for other in _clocks_of(state, issue) if other.party is not None
+    )
+
+
+def _party(state: State, clock: Clock) -> str | None:
+    return None if clock.party is None else state.names[clock.party]
+
+
+def _start(
+    book: RuleBook, state: State, issue: Issue, kind: str, t: int, party: str | None = None
+) -> Clock | None:
+    attributes = state.attributes if party is None else {**state.attributes, "department": party}
+    policy = book.clock_policy(kind, attributes)
+    if policy is None:
+        return None
+    target = len(policy.warn_ms)
+    return clocks.start(
+        state, kind, policy.id, t, policy.moments_ms, target=target, issue=issue.issue_id, party=party
+    )
+
+
+def _clocks_of(state: State, issue: Issue) -> Iterator[Clock]:
+    return (
+        clock
+        for clock in list(clocks.all_of(state))
+        if clock.issue is not None and state.names[clock.issue] == issue.issue_id
+    )
+
+
+def _later(paused_at: int, at: int, due: int) -> int:
+    return due + at - paused_at
