@@ -1,10 +1,10 @@
 """JD, Dongdong: the share of sessions whose first reply comes within 30 seconds, and the mean first reply.
 
 首次30秒应答率 = sessions whose first reply came within 30 seconds over sessions, summed over 30 days.
-Sessions that began between 23:00 and 09:00 are left out, by when the *session* began: one of 08:56 answered at 09:01
-does not count. A customer who asks again within ten minutes of a session's close goes on with that session;
-later, a new one is scored. Messages left while all accounts are offline or hung up are 留言 and count in
-their own share only.
+Sessions that began between 23:00 and 09:00 are left out, by when the *session* began: one of 08:56 answered
+at 09:01 does not count. A customer who asks again within ten minutes of a session's close goes on with that
+session; later, a new one is scored. Messages left while all accounts are offline or hung up are 留言 and
+count in their own share only.
 
 The source names 平均响应时长 with the same hours and without a formula: ``first_average_seconds`` is the mean
 of the first replies, ours to explain.
