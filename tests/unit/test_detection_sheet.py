@@ -1,0 +1,42 @@
+"""The judged alarms of `docs/detection-sheet.csv`: enough of them right, none named that does not exist."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from stream.core.outputs import Severity
+from stream.packs import open_book
+
+SHEET = Path(__file__).resolve().parents[2] / "docs" / "detection-sheet.csv"
+
+RIGHT = 0.8
+"""The share of alarms that a supervisor must agree with."""
+
+
+@pytest.fixture(scope="module")
+def sheet() -> list[dict[str, str]]:
+    with SHEET.open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def test_enough_alarms_are_right(sheet: list[dict[str, str]]) -> None:
+    assert {row["judgement"] for row in sheet} == {"right", "wrong"}
+    assert sum(row["judgement"] == "right" for row in sheet) >= RIGHT * len(sheet)
+
+
+def test_sheet_is_about_rules_that_alarm(sheet: list[dict[str, str]]) -> None:
+    rules = open_book().rules
+    for row in sheet:
+        rule = rules.get(row["rule"])
+        assert rule is not None, row["rule"]
+        assert rule.severity.rank >= Severity.MEDIUM.rank
+        assert row["severity"] == rule.severity
+
+
+def test_sheet_holds_ids_and_words_of_ours_only(sheet: list[dict[str, str]]) -> None:
+    for row in sheet:
+        assert all(value.isascii() for value in row.values())
+        assert row["reason"].isalpha()
