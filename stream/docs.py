@@ -16,6 +16,8 @@ import msgspec
 import yaml
 
 from stream import metrics
+from stream.core import clocks, issues
+from stream.core.state import ClockState
 from stream.settings import reference
 from stream.wire import schema
 
@@ -23,6 +25,8 @@ Texts = Mapping[str, str]
 
 _BEGIN: Final = "<!-- fields: written by `make docs` from stream/core/events.py -->"
 _END: Final = "<!-- end of fields -->"
+_CLOCKS: Final = "<!-- clocks: written by `make docs` from stream/core/clocks.py -->"
+_ISSUES: Final = "<!-- issues: written by `make docs` from stream/core/issues.py -->"
 
 
 def _schemas(_: Path) -> Texts:
@@ -55,9 +59,38 @@ def _metrics(_: Path) -> Texts:
 def _events(docs: Path) -> Texts:
     """Return ``events.md`` with the table of fields brought up to date; the rest is written by hand."""
     text = (docs / "events.md").read_text("utf-8")
-    before, rest = text.split(_BEGIN)
-    after = rest.split(_END)[1]
-    return {"events.md": f"{before}{_BEGIN}\n\n{_fields()}\n{_END}{after}"}
+    return {"events.md": _between(text, _BEGIN, _END, _fields())}
+
+
+def _ola(docs: Path) -> Texts:
+    """Return ``ola.md`` with the tables of clocks and issues drawn; the rest is written by hand."""
+    text = (docs / "ola.md").read_text("utf-8")
+    moves = [
+        (before.name, happening.value, after.name)
+        for (before, happening), after in clocks.TRANSITIONS.items()
+        if before is not after
+    ]
+    text = _between(text, _CLOCKS, "<!-- end of clocks -->", _drawn(ClockState.RUNNING.name, moves))
+    tags = {kind: tag for tag, kind in schema.event_types().items()}
+    moves = [
+        (before.value, tags[event], after.value)
+        for (before, event), after in issues.TRANSITIONS.items()
+        if before is not after
+    ]
+    return {
+        "ola.md": _between(text, _ISSUES, "<!-- end of issues -->", _drawn(issues.IssueState.OPEN, moves))
+    }
+
+
+def _drawn(first: str, moves: list[tuple[str, str, str]]) -> str:
+    """Return a state diagram (Mermaid, which GitHub and GitLab draw)."""
+    arrows = [f"    {before.lower()} --> {after.lower()}: {what}" for before, what, after in moves]
+    return "\n".join(["```mermaid", "stateDiagram-v2", f"    [*] --> {first.lower()}", *arrows, "```"]) + "\n"
+
+
+def _between(text: str, begin: str, end: str, made: str) -> str:
+    before, rest = text.split(begin)
+    return f"{before}{begin}\n\n{made}\n{end}{rest.split(end)[1]}"
 
 
 def _fields() -> str:
@@ -80,6 +113,7 @@ GENERATORS: Final[tuple[Callable[[Path], Texts], ...]] = (
     _configuration,
     _events,
     _metrics,
+    _ola,
 )
 
 

@@ -15,6 +15,7 @@ from stream.core.issues import IssueState
 from stream.core.limits import DEFAULT_LIMITS
 from stream.core.outputs import Finding, FindingStatus, Severity, Subject
 from stream.core.state import ClockState, State
+from stream.packs import open_book
 from tests.property.chats import received
 
 SECOND = 1_000
@@ -248,7 +249,9 @@ def test_legs_add_up_to_the_open_time_and_pauses_to_the_time_stood(
     assert sum(legs.values()) == (at - opened - gap) * SECOND
     clock = case.clock("resolution")
     end = at * SECOND if clock.stopped_at is None else clock.stopped_at
-    assert clocks.stood_ms(clock, end) <= legs.get("paused", 0), "only a clock past its target runs on through a pause"
+    assert clocks.stood_ms(clock, end) <= legs.get("paused", 0), (
+        "only a clock past its target runs on through a pause"
+    )
 
 
 @given(st.lists(st.tuples(KINDS, st.integers(0, 200)), max_size=10), st.randoms(use_true_random=False))
@@ -277,3 +280,32 @@ def test_no_moment_stands_told_of_a_leg_that_was_answered_in_time(
             assert breaches == []
         else:
             assert breaches != []
+
+
+def test_worked_day_of_the_documents_goes_as_written() -> None:
+    """`docs/ola.md` has it by the hour, with the shipped policies; here it is in minutes from 10:00."""
+    book, case = open_book(), Case()
+
+    def say(minute: int, kind: str, **fields: str) -> None:
+        at = minute * 60 * SECOND
+        event = {"type": kind, "conversation_id": "c", "issue_id": "i", "at": at, **fields}
+        case._took(engine.step(book, case.state, received(event)))
+
+    say(0, "issue.opened")
+    say(5, "issue.handed_off", to="仓库")
+    say(15, "issue.paused", reason="等客户拍照")
+    say(60, "issue.resumed")
+    leg, whole = case.clock("leg"), case.clock("resolution")
+    assert leg.target_at == 80 * 60 * SECOND
+    assert whole.target_at == (24 * 60 + 45) * 60 * SECOND
+    say(90, "issue.answered", by="仓库")
+    say(92, "issue.resolved")
+    assert [(one.at // 60 / SECOND, one.audiences) for one in case.findings] == [
+        (70, ("agent", "department:仓库")),
+        (80, ("department:仓库", "supervisor")),
+    ]
+    assert (leg.state, whole.state) == (ClockState.ANSWERED_LATE, ClockState.ANSWERED)
+    end = 92 * 60 * SECOND
+    assert end - whole.started_at - clocks.stood_ms(whole, end) == 47 * 60 * SECOND
+    minutes = {name: legs / 60 / SECOND for name, legs in issues.open_ms(case.issue, end).items()}
+    assert minutes == {"agent": 7, "仓库": 40, "paused": 45}
