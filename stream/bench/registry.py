@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
-from stream.bench import contest, core, latency, local, recovery, start, states
-from stream.bench.figures import Figure, Row, at_least, at_most
+from stream.bench import contest, core, latency, local, matcher, recovery, start, states
+from stream.bench.figures import Figure, Row, at_most
 from stream.bench.session import Session
 
 
@@ -23,14 +23,14 @@ class Bench(NamedTuple):
 _QUICK = "--quick: sizes too small to judge by"
 
 LATENESS = Figure("clocks.lateness", "ms", "p99 of due clocks, 100,000 open issues", at_most(1_000))
-MATCHER = Figure("matcher.vs_houbb", "x", "matching with all conversions / houbb sensitive-word", at_least(1))
 
 
 def _later(session: Session) -> list[Row]:  # noqa: ARG001 - the signature of a group
-    return [
-        LATENESS.unmeasured("the clocks of issues are not built yet"),
-        MATCHER.unmeasured("the peer and its word list are not part of this release's bench"),
-    ]
+    return [LATENESS.unmeasured("the clocks of issues are not built yet")]
+
+
+def _matcher(session: Session) -> list[Row]:
+    return matcher.measure(session.tell, rounds=session.scale(matcher.ROUNDS, 2))
 
 
 BENCHES: Mapping[str, Bench] = MappingProxyType(
@@ -38,6 +38,7 @@ BENCHES: Mapping[str, Bench] = MappingProxyType(
         "start": Bench("help, imports, packs", start.COMMAND_FIGURES, start.measure_commands),
         "core": Bench("annotate and step, one core", core.FIGURES, core.measure),
         "state": Bench("size of conversations", states.FIGURES, states.measure),
+        "matcher": Bench("terms beside a Java peer; needs Java and Maven", matcher.FIGURES, _matcher),
         "local": Bench("the embedded runtime over HTTP", local.FIGURES, local.measure),
         "worker": Bench(
             "a worker's start and weight", start.WORKER_FIGURES, start.measure_worker, kafka=True
@@ -45,7 +46,7 @@ BENCHES: Mapping[str, Bench] = MappingProxyType(
         "latency": Bench("message to webhook", latency.FIGURES, latency.measure, kafka=True),
         "recovery": Bench("after kill -9", recovery.FIGURES, recovery.measure, kafka=True),
         "kafka": Bench("whole jobs side by side", contest.FIGURES, contest.measure, kafka=True),
-        "later": Bench("figures of what is to come", (LATENESS, MATCHER), _later),
+        "later": Bench("figures of what is to come", (LATENESS,), _later),
     }
 )
 
