@@ -249,9 +249,8 @@ def test_legs_add_up_to_the_open_time_and_pauses_to_the_time_stood(
     assert sum(legs.values()) == (at - opened - gap) * SECOND
     clock = case.clock("resolution")
     end = at * SECOND if clock.stopped_at is None else clock.stopped_at
-    assert clocks.stood_ms(clock, end) <= legs.get("paused", 0), (
-        "only a clock past its target runs on through a pause"
-    )
+    # Less where the clock had passed its target: it runs on through a pause.
+    assert clocks.stood_ms(clock, end) <= legs.get("paused", 0)
 
 
 @given(st.lists(st.tuples(KINDS, st.integers(0, 200)), max_size=10), st.randoms(use_true_random=False))
