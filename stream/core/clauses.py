@@ -22,6 +22,9 @@ MAX_CLAUSES: Final = 64
 FARTHEST_IF: Final = 8
 """Clauses that an if is looked for in, back from the promise: a sentence."""
 
+FARTHEST_AFTER: Final = 2
+"""Clauses behind one that says what has to come first, for which that holds too."""
+
 FARTHEST_REQUEST: Final = 3
 """Clauses before a promise in which a request makes it wait for the customer."""
 
@@ -40,13 +43,19 @@ _ASKS: Final = re.compile(
     "什么|哪|怎么|怎样|多久|多少|几点|是不是|有没有|能不能|是否|要不要|可不可以|会不会|谁|难道|需不需要|需要.{0,12}吗"
 )
 
-_IF: Final = re.compile("如果|如您|如有|若|要是|假如|万一|一旦|的话|只要|除非|有需要|有问题")
+_IF: Final = re.compile(
+    "如果|如您|如有|若|要是|假如|万一|一旦|只要|除非|有需要|有问题|任何|[您你如要想需].{0,12}的话"
+)
 _AFTER: Final = re.compile(
     "(?<!已)(?<!已经)(?:收到|签收|退回|返回|送回|寄回|寄出|提交|支付|付款|下单|拒收|乘机|起飞|行程|(?<!退款)完成"
     "|入库|入仓|出库|到货|到库|到达|仓库|揽件|通过|生成|上传|重新申请)[^,，]{0,8}?(?:之后|以后|后)"
-    "|[前后][您你]?提交|^等(?:您|你|订单|货)|待.{1,16}(?:后|完成)|一[有到]货|^等.{1,8}(?:后|了)$"
+    "|^等(?:您|你|订单|货)|待.{1,16}(?:后|完成)|一[有到]货|^等.{1,8}(?:后|了)$"
+    "|接收到.{0,6}商品|(?:符合|属实|出现|确定).{0,12}时|之日"
 )
 """What the customer, or somebody whom no promise binds, has to do first."""
+
+_FILED: Final = re.compile("[前后][您你]?提交")
+"""18点前提交的服务单: whose turn it is; only the next clause is about that."""
 
 _REQUEST: Final = re.compile(
     "重新下单|下一?个?新的?订?单|建议您|方便.{0,6}[帮为给]您"
@@ -92,6 +101,10 @@ class Message:
         """Whether a sentence ends behind the clause."""
         return not _ENDS.isdisjoint(self.pieces[number][2])
 
+    def is_blank(self, number: int) -> bool:
+        """Whether nothing but a blank stands behind the clause."""
+        return self.pieces[number][2].isspace()
+
     def times(self, number: int) -> tuple[SaidTime, ...]:
         """Return the times that one clause names."""
         found = self._found.get(number)
@@ -123,16 +136,19 @@ class Clause(NamedTuple):
 
     @property
     def hangs(self) -> bool:
-        """Whether it waits for something: an if of its sentence, or what comes first, one clause before."""
+        """Whether it waits for something: an if of its sentence, or what has to come first."""
         message = self.message
-        if _AFTER.search(message.words(self.number)):
-            return True
         for number in range(self.number, max(-1, self.number - FARTHEST_IF), -1):
-            if number < self.number and message.ends(number):
+            back = self.number - number
+            if back and message.ends(number):
                 return False
             words = message.words(number)
-            if _IF.search(words) or (number == self.number - 1 and _AFTER.search(words)):
+            if back <= FARTHEST_AFTER and _AFTER.search(words):
                 return True
+            if _IF.search(words) or (back <= 1 and _FILED.search(words)):
+                return True
+            if number and back and message.is_blank(number - 1):
+                return False  # who types a blank for a comma does not go on for long
         return False
 
     @property

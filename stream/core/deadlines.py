@@ -124,6 +124,7 @@ _TIME: Final = re.compile(
   | (?:(?P<shift>{_DAY})|(?P<short>[今明])(?=早|晚))\s*(?P<part>{_PART}|早|晚)?\s*(?:{_clock("day")})?
   | (?P<half_day>{_PART})\s*{_clock("part")}
   | {_clock("bare")}(?=\s*{_BY})
+  | (?P<alone>傍晚|下午|晚上|晚间|夜里)(?![好安])
     """,
     re.VERBOSE,
 )
@@ -266,6 +267,7 @@ _READERS: Final[dict[str, Callable[[dict[str, str]], Deadline | None]]] = {
     "number": lambda found: OnDate(int(found["number"])) if int(found["number"]) else None,
     "week_end": lambda _: OnWeekday(6, 0),
     "month_end": lambda _: OnDate(0),
+    "alone": lambda found: OnDay(0, _PARTS[found["alone"]] * 60),
     "closing": lambda _: WorkingDays(0),
 }
 """How each form is read, by the group that only it has."""

@@ -130,7 +130,7 @@ _CANNOT: Final = re.compile("无法|没法|没办法|不能|来不及|不可以"
 """Of what denies, what says that it is not possible now."""
 
 _DONE_BEFORE: Final = re.compile("已|刚刚?|刚才|昨天|前天|昨晚|早就|(?:^|[您你我])之前(?=.)")
-_DONE_AFTER: Final = re.compile("[看询找阅]?(?:了|过|好了|完了|完成|完毕|成功|到了|掉了|清楚了)")
+_DONE_AFTER: Final = re.compile("[看询找阅]?(?:一下)?(?:了|过|好了|完了|完成|完毕|成功|到了|掉了|清楚了)")
 _FUTURE: Final = re.compile("会|将|要|准备|马上|尽快")
 _WILL: Final = re.compile("会(?!员|议)|将")
 
@@ -210,19 +210,28 @@ class Promises:
             return ()
         message = Message(text)
         found: list[Said] = []
+        barred: frozenset[str] = frozenset()
+        latest = -1
         for number, inside in message.by_clause(matches):
+            # What bars a clause bars the rest of its list: 储蓄卡，三个工作日到账.
+            goes_on = number == latest + 1 and not message.ends(latest)
+            barred = (barred if goes_on else frozenset()) | self._barred(inside)
+            latest = number
             if any(match.term.terms in self._phrases for match in inside):
-                found += _weakest_last(self._read(message.clause(number), inside))
+                found += _weakest_last(self._read(message.clause(number), inside, barred))
         return tuple(_settled(found))
 
-    def _read(self, clause: Clause, matches: Sequence[Match]) -> Iterator[Said]:
+    def _barred(self, matches: Sequence[Match]) -> frozenset[str]:
+        found = (self._phrases.get(match.term.terms) for match in matches)
+        return frozenset(one[0].id for one in found if one is not None and one[1] is Slot.NOT)
+
+    def _read(self, clause: Clause, matches: Sequence[Match], barred: frozenset[str]) -> Iterator[Said]:
         acts = [(match, *found) for match in matches if (found := self._phrases.get(match.term.terms))]
-        barred = {pledge.id for _, pledge, slot in acts if slot is Slot.NOT}
         soon = next(
             (self._soon[match.term.terms] for match in matches if match.term.terms in self._soon), None
         )
         for match, pledge, slot in acts:
-            if pledge.id in barred:
+            if pledge.id in barred or slot is Slot.NOT:
                 continue
             act = _act(clause, match, pledge, slot, is_soon=soon is not None)
             if act is None:
@@ -260,7 +269,8 @@ def _act(clause: Clause, match: Match, pledge: Pledge, slot: Slot, *, is_soon: b
         return Act.DONE
     if _names_no_act(pledge, before, after) or _is_the_customers(before) or clause.hangs:
         return None
-    return Act.MADE if _is_promised(pledge, clause, before, is_soon=is_soon) else None
+    named = before + text[match.start : match.end]
+    return Act.MADE if _is_promised(pledge, clause, before, named, is_soon=is_soon) else None
 
 
 def _is_done(clause: Clause, before: str, after: str, *, is_soon: bool) -> bool:
@@ -295,7 +305,7 @@ def _is_the_customers(before: str) -> bool:
     return last is not None and last["you"] is not None
 
 
-def _is_promised(pledge: Pledge, clause: Clause, before: str, *, is_soon: bool) -> bool:
+def _is_promised(pledge: Pledge, clause: Clause, before: str, named: str, *, is_soon: bool) -> bool:
     able = _ABLE.search(before) is not None
     if Need.TIME in pledge.needs and clause.times:
         return pledge.kind is not Kind.CHECK or not able
@@ -305,7 +315,7 @@ def _is_promised(pledge: Pledge, clause: Clause, before: str, *, is_soon: bool) 
         return False  # the customer is to do something first
     if not pledge.needs or (is_soon and Need.SOON in pledge.needs):
         return True
-    return Need.US in pledge.needs and not able and any(match["us"] for match in _WHO.finditer(before))
+    return Need.US in pledge.needs and not able and any(match["us"] for match in _WHO.finditer(named))
 
 
 def _last(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
