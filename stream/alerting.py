@@ -20,6 +20,7 @@ from msgspec import Struct, field
 
 from alerts.model import Alert, AlertFinding, AlertStatus, Link, Severity, alert_id
 from stream.core import clocks
+from stream.core import outputs as core
 from stream.core.book import ClockKind, RuleBook
 from stream.core.outputs import Finding, FindingKind, FindingStatus
 from stream.core.state import State
@@ -28,6 +29,9 @@ from stream.core.state import State
 FINDINGS_KEPT = 4
 
 _QUOTED = "\0"
+
+# The same severity as the core and as delivery call it.
+_SEVERITIES = {severity: Severity(severity.value) for severity in core.Severity}
 
 _LABELS = ("shop_id", "channel", "group", "agent", "category", "tier")
 
@@ -47,6 +51,10 @@ CLOCK_TITLES = {
     ClockKind.LEG: "部门答复",
     ClockKind.RESOLUTION: "问题解决",
 }
+
+
+# By the plain word that an open alert keeps of it.
+_TITLES = {kind.value: title for kind, title in KIND_TITLES.items()}
 
 
 class Kept(Struct, array_like=True, gc=False):
@@ -99,7 +107,7 @@ def apply(
     ``state`` is the conversation after the step; its alert section is changed in place.
     ``conversation_url`` may hold ``{conversation_id}``.
     """
-    if not findings and not state.alerts:
+    if not findings and not _may_end(state):
         return []
     teller = _Teller(book, state, source_partition, conversation_url)
     teller.take_up()
@@ -128,6 +136,15 @@ def open_severities(state: State) -> tuple[str, ...]:
         entry.severity.value if isinstance(entry, Open) else entry[_SEVERITY]
         for entry in state.alerts.values()
         if _ended_at(entry) is None
+    )
+
+
+def _may_end(state: State) -> bool:
+    """Return whether something of the conversation may resolve or open again an alert it has."""
+    if state.closed_at is not None:
+        return any(_ended_at(entry) is None for entry in state.alerts.values())
+    return any(
+        _clock_id(entry) is not None or _ended_at(entry) is not None for entry in state.alerts.values()
     )
 
 
@@ -246,8 +263,10 @@ class _Teller:
 
     def _title(self, findings: Sequence[Kept]) -> str:
         """Return the title of the worst of the findings, the latest among equals."""
-        worst = max(reversed(findings), key=lambda kept: kept.severity.rank)
-        kind = KIND_TITLES[FindingKind(worst.kind)]
+        worst = findings[-1]
+        if len(findings) > 1:
+            worst = max(reversed(findings), key=lambda kept: kept.severity.rank)
+        kind = _TITLES[worst.kind]
         rule = self.book.rules.get(worst.rule_id)
         if rule is not None:
             return f"{kind}：{rule.title}"
@@ -325,7 +344,7 @@ def _keep(finding: Finding) -> Kept:
         finding_id=finding.finding_id,
         rule_id=finding.rule_id,
         kind=finding.kind.value,
-        severity=Severity(finding.severity.value),
+        severity=_SEVERITIES[finding.severity],
         at=finding.at,
         subject=finding.subject.value,
         message_id=finding.message_id,

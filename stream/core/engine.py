@@ -7,6 +7,10 @@ Alerts are not made here: ``stream.alerting`` turns findings into them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from msgspec.structs import replace
+
 from stream.core import attributes, clocks, findings, issues, lifecycle, messages, rules, service
 from stream.core.annotation import EMPTY, Annotation
 from stream.core.book import RuleBook
@@ -31,6 +35,7 @@ from stream.core.events import (
     Tick,
     Timer,
 )
+from stream.core.rules import Rule
 from stream.core.state import State
 from stream.core.work import Step, Work
 
@@ -66,14 +71,19 @@ def apply(
     state: State | None,
     received: Received,
     annotation: Annotation = EMPTY,
+    concerned: Sequence[Rule] | None = None,
 ) -> Step:
-    """Apply one event before whose ``t`` nothing is due any more: ``step`` without its first half."""
+    """Apply one event before whose ``t`` nothing is due any more: ``step`` without its first half.
+
+    ``concerned`` are the rules that a message concerns (``RuleTable.candidates``), where the caller has
+    looked them up for many messages together.
+    """
     event, t = received.event, received.t
     if isinstance(event, Tick) or event.conversation_id is None:
         raise ValueError(f"{type(event).__name__} belongs to no conversation; use advance()")
     if state is None:
         state = State(conversation_id=event.conversation_id, opened_at=t, last_at=t, book=book.version)
-    work = Work(book, state, annotation)
+    work = Work(book, state, annotation, concerned)
     if state.book != book.version:
         lifecycle.keep_up_with_packs(work, t)
     message = event if isinstance(event, Message) else None
@@ -102,14 +112,14 @@ def apply(
 
 def advance(book: RuleBook, state: State, until: int) -> Step:
     """Let every clock with ``due < until`` come due; what a tick does, and what precedes any event."""
-    work = Work(book, state, EMPTY)
+    work = Work(book, state)
     while clocks.earliest(state, book.limits) < until:
         due = clocks.upcoming(state, book.limits)[0]
         if due.clock_id == clocks.FORGET:
             # What a late event set going after the close has nobody to end it any more.
             for clock in list(clocks.all_of(state)):
                 clocks.stop(state, clock, due.at)
-            return work.finish()._replace(state=None)
+            return replace(work.finish(), state=None)
         if due.clock_id == clocks.IDLE:
             lifecycle.close(work, due.at, by=None, inferred=True)
         else:
@@ -130,7 +140,7 @@ def on_timer(book: RuleBook, state: State, timer: Timer) -> Step:
     clock = clocks.find(state, timer.clock_id)
     if clock is None or clock.stopped_at is None or clock.stopped_at > timer.due:
         return before
-    work = Work(book, state, EMPTY)
+    work = Work(book, state)
     for moment, offset in enumerate(clock.moments):
         if clock.started_at + offset == timer.due and moment >= clock.fired:
             finding = findings.of_clock(book, state, Fired(clock, moment, timer.due), corrected=True)
@@ -144,7 +154,7 @@ def close(book: RuleBook, state: State, t: int) -> Step:
     before = advance(book, state, t)
     if before.state is None or state.closed_at is not None:
         return before
-    work = Work(book, state, EMPTY)
+    work = Work(book, state)
     lifecycle.close(work, t, by=None, inferred=True)
     return before.then(work.finish())
 

@@ -88,7 +88,9 @@ def _categorise(work: Work) -> None:
 
 def _apply_rules(work: Work, event: Message, role: str, t: int) -> None:
     state, annotation = work.state, work.annotation
-    concerned = work.book.rules.candidates(role, annotation)
+    concerned = work.concerned
+    if concerned is None:
+        concerned = work.book.rules.candidates(role, annotation)
     if not concerned:
         return
     view = View(role, t, role_counts(state), annotation, event.sender.mode, state.attributes)

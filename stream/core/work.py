@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
 
 from stream.core import clocks, findings, rules, summary
 from stream.core.annotation import EMPTY, Annotation
@@ -10,11 +13,11 @@ from stream.core.book import RuleBook
 from stream.core.clocks import Due, Fired
 from stream.core.limits import DEFAULT_LIMITS, Limits
 from stream.core.outputs import Contact, Finding, Score, Summary
-from stream.core.rules import Counts, RuleHit
+from stream.core.rules import Counts, Rule, RuleHit
 from stream.core.state import State
 
 
-class Step(NamedTuple):
+class Step(Struct, frozen=True, gc=False):
     """What one event came to.
 
     ``state`` is ``None`` once the conversation is forgotten. ``counted`` names what was noticed on the
@@ -36,7 +39,8 @@ class Step(NamedTuple):
 
     def then(self, later: Step) -> Step:
         """Return this step and the one that followed as one."""
-        return later._replace(
+        return replace(
+            later,
             findings=self.findings + later.findings,
             summary=later.summary or self.summary,
             contacts=self.contacts + later.contacts,
@@ -45,14 +49,34 @@ class Step(NamedTuple):
 
 
 class Work:
-    """Gathers what one step gives; ``state`` is changed in place."""
+    """Gathers what one step gives; ``state`` is changed in place.
 
-    __slots__ = ("annotation", "book", "contacts", "counted", "findings", "scores", "state", "summary")
+    ``concerned`` are the rules that the message concerns, None where nobody has looked them up.
+    """
 
-    def __init__(self, book: RuleBook, state: State, annotation: Annotation) -> None:
+    __slots__ = (
+        "annotation",
+        "book",
+        "concerned",
+        "contacts",
+        "counted",
+        "findings",
+        "scores",
+        "state",
+        "summary",
+    )
+
+    def __init__(
+        self,
+        book: RuleBook,
+        state: State,
+        annotation: Annotation = EMPTY,
+        concerned: Sequence[Rule] | None = None,
+    ) -> None:
         self.book = book
         self.state = state
         self.annotation = annotation
+        self.concerned = concerned
         # Tuples: most steps give nothing, the others one or two.
         self.findings: tuple[Finding, ...] = ()
         self.scores: tuple[Score, ...] = ()

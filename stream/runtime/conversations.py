@@ -12,9 +12,9 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from alerts.model import Alert
 from stream import alerting
@@ -26,6 +26,7 @@ from stream.core.clocks import Due
 from stream.core.engine import Step
 from stream.core.events import Message, Received, Role, Tick, Timer
 from stream.core.outputs import Contact, Finding, Score, Summary
+from stream.core.rules import Rule
 from stream.core.state import Source, State
 from stream.packs.check import Annotates
 
@@ -64,6 +65,10 @@ class Input(NamedTuple):
     source: Source = Source.MESSAGES
     offset: int = -1
 
+
+# A message's annotation, and the rules it concerns.
+_Read = tuple[Annotation, Sequence[Rule] | None]
+_UNREAD: _Read = (EMPTY, None)
 
 Record = Finding | Alert | Score | Summary | Contact
 
@@ -178,14 +183,14 @@ class Conversations:
         written is held when the whole batch is done: one that fails leaves all as it was.
         """
         done = Applied()
-        annotations = self._annotate(knowledge, inputs)
+        texts = self._read(knowledge, inputs)
         names = [_conversation_of(entry.item) for entry in inputs]
         last = {name: place for place, name in enumerate(names)}
         working: dict[str, State | None] = {}
         written: dict[str, Held | None] = {}
-        for place, (entry, name, annotation) in enumerate(zip(inputs, names, annotations, strict=True)):
+        for place, (entry, name, read) in enumerate(zip(inputs, names, texts, strict=True)):
             if name is not None:
-                self._apply_one(knowledge, entry, name, annotation, working, done)
+                self._apply_one(knowledge, entry, name, read, working, done)
                 if last[name] == place and name in working:
                     written[name] = _write(knowledge, working.pop(name))
             elif isinstance(entry.item, Received) and isinstance(entry.item.event, Tick):
@@ -198,7 +203,8 @@ class Conversations:
         self._commit(written, done)
         return done
 
-    def _annotate(self, knowledge: Knowledge, inputs: Sequence[Input]) -> Iterable[Annotation]:
+    def _read(self, knowledge: Knowledge, inputs: Sequence[Input]) -> list[_Read]:
+        """Return what there is to know of each input's text alone, which is cheaper for many together."""
         texts: list[str] = []
         scored: list[bool] = []
         where: list[int] = []
@@ -208,19 +214,20 @@ class Conversations:
                 texts.append(item.event.content.text)
                 scored.append(item.event.sender.role is Role.CUSTOMER)
                 where.append(index)
-        if not texts:
-            return [EMPTY] * len(inputs)
-        annotations = [EMPTY] * len(inputs)
-        for index, annotation in zip(where, knowledge.annotator.annotate(texts, scored), strict=True):
-            annotations[index] = annotation
-        return annotations
+        read = [_UNREAD] * len(inputs)
+        if texts:
+            candidates = knowledge.book.rules.candidates
+            for index, annotation in zip(where, knowledge.annotator.annotate(texts, scored), strict=True):
+                message: Any = inputs[index].item
+                read[index] = annotation, candidates(message.event.sender.role, annotation)
+        return read
 
     def _apply_one(
         self,
         knowledge: Knowledge,
         entry: Input,
         conversation_id: str,
-        annotation: Annotation,
+        read: _Read,
         working: dict[str, State | None],
         done: Applied,
     ) -> None:
@@ -243,7 +250,7 @@ class Conversations:
         else:
             if state is not None and clocks.earliest(state, knowledge.book.limits) < item.t:
                 state = self._bring_forward(knowledge, state, item.t, done)
-            step = engine.apply(knowledge.book, state, item, annotation)
+            step = engine.apply(knowledge.book, state, item, *read)
         after = step.state
         self._gather(knowledge, step, state, done)
         offsets = list(applied)

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from alerts.model import Alert, AlertStatus
 from stream.core import clocks, engine
 from stream.core import state as states
-from stream.core.events import Received, Tick, Timer
+from stream.core.annotation import EMPTY
+from stream.core.events import Message, Received, Role, Tick, Timer
 from stream.core.outputs import Finding, FindingStatus, Score, Summary
 from stream.core.state import Source
 from stream.runtime.conversations import Applied, Conversations, Input, Knowledge, Record
@@ -66,6 +67,26 @@ def test_any_split_into_batches_gives_the_same_records_and_states(
     assert dict(whole.raw()) == dict(split.raw())
 
 
+@given(logs(names=3))
+def test_a_batch_finds_what_the_engine_finds_event_by_event(known: Knowledge, log: list[Received]) -> None:
+    """Looking rules up for many texts together, and reading and writing a state once, changes nothing."""
+    states_by_name: dict[str, states.State | None] = {}
+    found: list[Finding] = []
+    for one in log:
+        name = engine.conversation_of(one.event)
+        if name is None:
+            continue
+        annotation = EMPTY
+        if isinstance(one.event, Message) and one.event.content.text:
+            scored = one.event.sender.role is Role.CUSTOMER
+            (annotation,) = known.annotator.annotate([one.event.content.text], [scored])
+        step = engine.step(known.book, states_by_name.get(name), one, annotation)
+        states_by_name[name] = step.state
+        found += step.findings
+    _, records = run(known, [numbered(log)])
+    assert of(Finding, records) == found
+
+
 @given(logs(names=3), st.data())
 def test_what_was_applied_already_gives_nothing_again(
     known: Knowledge, log: list[Received], data: st.DataObject
@@ -75,7 +96,9 @@ def test_what_was_applied_already_gives_nothing_again(
     ticks = [Input(tick(one.t)) for one in log if data.draw(st.booleans())]
     for one in ticks:
         inputs.insert(data.draw(st.integers(0, len(inputs))), one)
-    inputs.append(Input(tick(end_of(log) + data.draw(st.sampled_from((1, IDLE_END, 42 * day.MINUTE, FORGOTTEN))))))
+    inputs.append(
+        Input(tick(end_of(log) + data.draw(st.sampled_from((1, IDLE_END, 42 * day.MINUTE, FORGOTTEN)))))
+    )
     conversations, _ = run(known, [inputs])
     before = dict(conversations.raw())
     again = conversations.apply(known, inputs[data.draw(st.integers(0, len(inputs))) :])

@@ -69,7 +69,7 @@ def decide(concerned: Iterable[Rule], memory: Memory, view: View) -> Outcome:
             continue
         kept = memory.get(rule.id)
         own = RuleMemory(rule.hash) if kept is None or kept.hash != rule.hash else kept
-        early = _untell(own, view.t)
+        early = _untell(own, view.t) if own.told is not None else None
         if own.told is not None and _disproved(rule, own.told, view, hits_by_list):
             disarms.append(Disarm(rule.id, own.told.waiting.due))
             own.fired, own.last_at, own.told = own.fired - 1, own.told.last_at, None
@@ -226,6 +226,11 @@ def _answered(
 
 def _decide(condition: Condition, states: list[OperatorState], look: Look) -> Found | None:
     """Step every operator and combine what they find."""
+    if isinstance(condition.logic, int):  # one operator, nothing to combine
+        (leaf,) = condition.leaves
+        state, found = leaf.step(leaf.args, states[0] if states else (), look)
+        states[:] = [state] if state else []
+        return found
     return combine(condition.logic, _step(condition, states, look))
 
 
