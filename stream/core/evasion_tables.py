@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from stream.core.joined import PLANE, Joined, characters, clamped, code_points, marked
+from stream.core.joined import PLANE, Joined, characters, code_points, looked_up, marked
 from stream.core.lexicon import Evasion
 
 MAX_TERM: Final = 16
@@ -135,9 +135,9 @@ def suspicious(joined: Joined) -> list[int]:
 
     They hold anything but ideographs, digits and the ends of clauses, or repeat themselves.
     """
-    codes = clamped(code_points(joined.text))
-    special = _ODD[codes]
-    special[1:] |= (codes[1:] == codes[:-1]) & _IDEOGRAPH[codes[1:]]
+    codes = code_points(joined.text)
+    special = looked_up(_ODD, codes)
+    special[1:] |= (codes[1:] == codes[:-1]) & looked_up(_IDEOGRAPH, codes[1:])
     return joined.having(special)
 
 
@@ -194,7 +194,7 @@ class Tables:
     def heard(self, skeleton: str) -> str:
         """Return a skeleton's text with its sounds in place of characters and typed syllables."""
         # By whole arrays, as skeletons come by the batch: `str.translate` takes twenty times as long.
-        return characters(self._sounds[clamped(code_points(skeleton))])
+        return characters(looked_up(self._sounds, code_points(skeleton)))
 
     def squeezed(self, text: str) -> str:
         """Return the text of the skeleton alone, for a fraction of the price."""

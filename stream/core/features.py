@@ -41,7 +41,9 @@ Codes = npt.NDArray[np.uint32]
 # without it neighbouring code points fall into neighbouring buckets.
 _FIRST, _SECOND, _LAST = np.uint32(0x9E3779B1), np.uint32(0x85EBCA77), np.uint32(0xC2B2AE3D)
 _MIX = np.uint32(0x85EBCA6B)
-_SEEDS: Final = tuple(np.uint32(seed) for seed in (0x27D4EB2F, 0x165667B1, 0x5BD1E995, 0x1B873593))
+_SEEDS: Final = np.array([[0x27D4EB2F], [0x165667B1], [0x5BD1E995], [0x1B873593]], np.uint32)
+_SHIFTS: Final = np.array([[32 - bits] for bits in BITS], np.uint32)
+_FROM: Final = np.array([[offset] for offset in OFFSETS], np.uint32)
 
 
 class Features(NamedTuple):
@@ -66,22 +68,20 @@ def features(texts: Sequence[str], syllables: npt.NDArray[np.uint16]) -> Feature
     stream = "".join([f"{OPEN}{text}{SHUT}" for text in cut]) + OPEN
     codes = np.frombuffer(stream.encode("utf-32-le", "surrogatepass"), np.uint32)
     lengths = np.fromiter(map(len, cut), np.int64, len(cut))
-    ends = np.cumsum(lengths + 2) - 1
+    ends = (lengths + 2).cumsum() - 1
     starts = ends - lengths - 1
     sounds = syllables[np.minimum(codes, CODES - 1)].astype(np.uint32)
     # Numbers of syllables are far below those of characters: the two cannot be mistaken for one another.
     sounds = np.where(sounds == 0, codes + np.uint32(1 << 16), sounds)
-    hashed = (
-        codes[:-1] * _FIRST,
-        codes[:-1] * _FIRST + codes[1:] * _SECOND,
-        sounds[:-1] * _FIRST,
-        sounds[:-1] * _FIRST + sounds[1:] * _SECOND,
-    )
-    buckets = np.empty((len(KINDS), len(codes) - 1), np.int64)
-    for kind, keys in enumerate(hashed):
-        buckets[kind] = _mixed(keys + _SEEDS[kind]) >> np.uint32(32 - BITS[kind])
-        buckets[kind] += OFFSETS[kind]
-    return Features(buckets, starts, ends, lengths)
+    # The kinds are hashed together: it is the number of operations that a few short texts wait for.
+    keys = np.empty((len(KINDS), len(codes) - 1), np.uint32)
+    for kind, units in ((0, codes), (2, sounds)):
+        np.multiply(units[:-1], _FIRST, out=keys[kind])
+        np.multiply(units[1:], _SECOND, out=keys[kind + 1])
+        keys[kind + 1] += keys[kind]
+    keys += _SEEDS
+    buckets = (_mixed(keys) >> _SHIFTS) + _FROM
+    return Features(buckets.astype(np.int64), starts, ends, lengths)
 
 
 def _mixed(keys: Codes) -> Codes:

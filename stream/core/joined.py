@@ -10,7 +10,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, pairwise
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,9 +18,13 @@ import numpy.typing as npt
 SEPARATOR: Final = ","
 """Stands behind each text. It folds to itself, is no sign of a disguise and ends a clause."""
 
+FEW: Final = 4
+"""Fewer texts than so many are looked at one by one: a call on an array costs what a short text does."""
+
 PLANE: Final = 0x1_0000
 """Code points that tables tell apart; those behind it count as the last one, which is no character."""
 
+_T = TypeVar("_T", bound=np.generic)
 Codes = npt.NDArray[np.uint32]
 Mask = npt.NDArray[np.bool_]
 Span = tuple[int, int, int]
@@ -36,9 +40,9 @@ def characters(codes: Codes) -> str:
     return codes.tobytes().decode("utf-32-le", "surrogatepass")
 
 
-def clamped(codes: Codes) -> Codes:
-    """Return the code points as places in a table of ``PLANE`` entries."""
-    return np.minimum(codes, PLANE - 1)
+def looked_up(table: npt.NDArray[_T], codes: Codes) -> npt.NDArray[_T]:
+    """Return what a table of ``PLANE`` entries says of each character."""
+    return table.take(codes, mode="clip")
 
 
 def marked(chars: Iterable[str]) -> Mask:

@@ -135,8 +135,8 @@ class LearnedScorer:
         for place, (found, wanted) in enumerate(zip(hits, scored, strict=True)):
             if wanted and found and (signs := telling(found)):
                 logits[place] += self._terms * (shift(signs), *certainties(signs))
-        logits = np.clip(logits * self._slopes + self._intercepts, -_MAX_LOGIT, _MAX_LOGIT)
-        return np.round(1 / (1 + np.exp(-logits)), DECIMALS)
+        logits = np.minimum(np.maximum(logits * self._slopes + self._intercepts, -_MAX_LOGIT), _MAX_LOGIT)
+        return (1 / (1 + np.exp(-logits))).round(DECIMALS)
 
 
 def reading_of(model: str, sums: tuple[int, ...], size: int, text: str) -> Reading:

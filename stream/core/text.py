@@ -21,7 +21,7 @@ from typing import Final
 
 import numpy as np
 
-from stream.core.joined import PLANE, Joined, characters, clamped, code_points
+from stream.core.joined import FEW, PLANE, Joined, characters, code_points, looked_up
 
 Offsets = tuple[int, ...]
 
@@ -145,8 +145,10 @@ class Normaliser:
 
     def normalise_all(self, raws: Sequence[str]) -> list[tuple[str, Offsets | None]]:
         """Return what ``normalise`` returns of each text, for a fraction of the price."""
+        if len(raws) < FEW:
+            return [self.normalise(raw) for raw in raws]
         joined = Joined(raws)
-        folded = self._even[clamped(code_points(joined.text))]
+        folded = looked_up(self._even, code_points(joined.text))
         uncommon = folded == 0  # folds otherwise, or may begin an emoticon
         same = folded[1:] == folded[:-1]
         windows = len(folded) - MAX_RUN

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from stream import models
 from stream.core.evasion import Disguises
 from stream.core.evasion_tables import Tables, suspicious
-from stream.core.joined import PLANE, Joined, characters, clamped, code_points, marked
+from stream.core.joined import PLANE, Joined, characters, code_points, looked_up, marked
 from stream.core.lexicon import Evasion, Lexicon, Term
 from stream.core.privacy import find_personal, find_personal_all
 from stream.spelling import spellings
@@ -22,7 +22,7 @@ PIECES = [
     "x" * 40,
 ]  # fmt: skip
 TEXT = st.lists(st.sampled_from(PIECES), max_size=10).map("".join) | st.text(max_size=20)
-TEXTS = st.lists(TEXT, max_size=6)
+TEXTS = st.lists(TEXT, max_size=8)  # fewer than FEW, and more
 
 WORDS = ("投诉", "微信", "加微信", "好的,亲", ",", "0,0", "信,加", "怒", "啊啊啊")
 
@@ -52,7 +52,7 @@ def test_texts_are_cut_where_they_were_joined(texts: list[str]) -> None:
 @given(TEXTS, st.sampled_from("投, @"))
 def test_the_texts_that_have_a_character_are_named(texts: list[str], char: str) -> None:
     joined = Joined(texts)
-    mask = marked(char)[clamped(code_points(joined.text))]
+    mask = looked_up(marked(char), code_points(joined.text))
     # The separator is no text's own.
     own = [index for index, text in enumerate(texts) if char in text]
     assert set(own) <= set(joined.having(mask))
@@ -116,4 +116,4 @@ def test_a_text_that_is_not_looked_at_holds_no_personal_data(texts: list[str]) -
 
 def test_tables_say_nothing_of_what_lies_behind_the_first_plane() -> None:
     table = marked("好")
-    assert np.flatnonzero(table[clamped(code_points("好\U0001f621\uffff"))]).tolist() == [0]
+    assert np.flatnonzero(looked_up(table, code_points("好\U0001f621\uffff"))).tolist() == [0]
