@@ -146,10 +146,12 @@ _FOR_YOU: Final = re.compile("[帮给为替][您你亲]|正在|马上|这就|立
 """Behind and before an act of checking: what was found, and that it is still to be done."""
 
 _ABLE: Final = re.compile("可以|能|需要|建议|方便")
+_TALKS: Final = frozenset({Kind.CHECK, Kind.HANDLE})
+"""What a customer does too: 今天可以送到 promises, 两天内可以修改 does not."""
 
 _WHO: Final = re.compile(
     "(?P<us>[帮给为替跟和与向让](?:您|你|亲|客户)|我(?!的)|咱们|(?<![您你])这[边里]|[小妹]妹|妹[子纸]|小二|正在|客服|同事"
-    "|专员|主管|人员|技术)|(?P<you>[您你]|客户|顾客|(?<!申)请(?![问稍等]|耐心|放心|注意))"
+    "|专员|主管|人员|技术)|(?P<you>[您你](?!的)|客户|顾客|(?<!申)请(?![问稍等]|耐心|放心|注意))"
 )
 """Who acts: the last one named before the act."""
 
@@ -307,15 +309,18 @@ def _is_the_customers(before: str) -> bool:
 
 def _is_promised(pledge: Pledge, clause: Clause, before: str, named: str, *, is_soon: bool) -> bool:
     able = _ABLE.search(before) is not None
+    ours = any(match["us"] for match in _WHO.finditer(named))
     if Need.TIME in pledge.needs and clause.times:
-        return pledge.kind is not Kind.CHECK or not able
+        text = clause.message.text
+        possible = able or _ABLE.search(text, clause.start + len(named), clause.end) is not None
+        return pledge.kind not in _TALKS or ours or not possible
     if Need.WILL in pledge.needs and not able and _WILL.search(before):
         return True
     if clause.requests:
         return False  # the customer is to do something first
     if not pledge.needs or (is_soon and Need.SOON in pledge.needs):
         return True
-    return Need.US in pledge.needs and not able and any(match["us"] for match in _WHO.finditer(named))
+    return Need.US in pledge.needs and ours and not able
 
 
 def _last(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
@@ -344,6 +349,15 @@ def _is_hold(said: Said) -> bool:
     return said.act is Act.MADE and said.vague and said.kind in {Kind.REPLY, Kind.CHECK}
 
 
+def _is_told_better(one: Said, found: Sequence[Said]) -> bool:
+    """Whether what is to be handled by a time is another promise by the same: 申请退款，三个工作日到账."""
+    return one.kind is Kind.HANDLE and any(
+        other.act is Act.MADE and other.kind is not Kind.HANDLE and other.deadline == one.deadline
+        for other in found
+        if not other.vague and not one.vague
+    )
+
+
 def _settled(found: Sequence[Said]) -> list[Said]:
     """Return what one message says, each thing once."""
     timed = {one.kind for one in found if one.act is Act.MADE and not one.vague}
@@ -355,7 +369,7 @@ def _settled(found: Sequence[Said]) -> list[Said]:
     seen: set[tuple[Act, Kind, Deadline | None]] = set()
     for one in found:
         repeats = one.kind in timed or (_is_hold(one) and one is not hold)
-        if one.act is Act.MADE and one.vague and repeats:
+        if one.act is Act.MADE and ((one.vague and repeats) or _is_told_better(one, found)):
             continue
         key = one.act, one.kind, one.deadline if one.act is Act.MADE and not one.vague else None
         if key not in seen:

@@ -154,7 +154,7 @@ def test_times_stand_where_they_are_said():
         ("麻烦您提供手机号，专员2小时内回电", [("made", "call_back", "specialist")]),
         ("您可以在订单里查看", []),
         ("有什么可以帮您查询的吗", []),
-        ("这边查看您已经申请退款了", [("done", "refund", "agent")]),
+        ("这边查看您已经退款了", [("done", "refund", "agent")]),
     ],
 )
 def test_what_is_a_promise(promises: Promises, text: str, expected: list[tuple[str, str, str]]):
