@@ -8,7 +8,8 @@ from functools import cache
 import pytest
 
 from stream import models
-from stream.core.evasion import Disguises, Found
+from stream.core.evasion import Disguises
+from stream.core.evasion_verdict import Found
 from stream.core.lexicon import Evasion, Lexicon, Term
 from stream.spelling import spellings
 
