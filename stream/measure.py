@@ -17,6 +17,10 @@ BINS: Final = 10
 DISSATISFIED: Final = -0.5
 """Mean of the raters, from -2 to 2, at and below which a dialogue counts as dissatisfied."""
 
+HARD: Final = "6 characters and more"
+HARD_LENGTH: Final = 6
+"""Characters from which a turn is more than a formula (谢谢, 人呢)."""
+
 Floats = npt.NDArray[np.float64]
 Flags = npt.NDArray[np.bool_]
 
@@ -48,6 +52,11 @@ class Measured(NamedTuple):
 def in_tenth(key: str) -> bool:
     """Return whether a dialogue's id or a post's text belongs to the tenth that is kept for one last look."""
     return int(hashlib.sha256(key.encode()).hexdigest(), 16) % 10 == 0
+
+
+def is_hard(text: str) -> bool:
+    """Return whether a turn is of six characters and more, none of them a masked order number or the like."""
+    return len(text) >= HARD_LENGTH and "[" not in text
 
 
 def measure(labels: Flags, scores: Floats) -> Measured:

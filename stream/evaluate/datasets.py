@@ -9,13 +9,10 @@ from typing import Final, Literal
 
 import msgspec
 
-from stream.measure import DISSATISFIED, in_tenth
+from stream.measure import DISSATISFIED, HARD, in_tenth, is_hard
 
 Field = Literal["dissatisfaction", "anger", "abuse"]
 Part = Literal["all", "tenth", "rest"]
-
-HARD_LENGTH: Final = 6
-"""Characters from which a turn is more than a formula."""
 
 START_MS: Final = 1_794_358_800_000
 """2026-11-11 09:00 +08:00. The sources have no times, so times are made: twenty seconds from message to
@@ -104,7 +101,7 @@ class Dataset:
 
 
 TURN: Final = Question("turn dissatisfied", "dissatisfaction")
-HARD_TURN: Final = Question("turn dissatisfied, 6 characters and more", "dissatisfaction")
+HARD_TURN: Final = Question(f"turn dissatisfied, {HARD}", "dissatisfaction")
 DIALOGUE: Final = Question("dialogue dissatisfied", "dissatisfaction")
 ANGRY: Final = Question("post angry", "anger")
 OFFENSIVE: Final = Question("post offensive", "abuse")
@@ -150,7 +147,7 @@ def _labels(rows: list[_Row]) -> dict[Question, list[Label]]:
                 if turn.role == "customer" and turn.satisfaction is not None:
                     label = Label(f"{group}/{place}", group, turn.satisfaction == 0, turn.text)
                     add(TURN, label)
-                    if len(turn.text) >= HARD_LENGTH and "[" not in turn.text:
+                    if is_hard(turn.text):
                         add(HARD_TURN, label)
             said = next((turn.text for turn in reversed(row.turns) if turn.role == "customer"), "")
             if row.satisfaction is not None:

