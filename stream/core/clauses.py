@@ -31,7 +31,7 @@ FARTHEST_REQUEST: Final = 3
 LONGEST_TIME: Final = 16
 """Characters of a clause that is nothing but a time."""
 
-_BREAK: Final = re.compile(r"[\s,，。.!！?？;；~…、()]+(?<!\d\.)|(?<=[\u4e00-\u9fff])[#*]+")
+_BREAK: Final = re.compile(r"[\s,，。.!！?？;；~…()]+(?<!\d\.)|(?<=[\u4e00-\u9fff])[#*]+")
 _ENDS: Final = frozenset("。.!！?？;；~…")
 _PARTICLES: Final = "呢呀哦哈啊噢喔哟呦嘞哒的亲~"
 
@@ -47,11 +47,11 @@ _ASKS_AFTER: Final = re.compile("(?:对|是)(?:么|吗|不对|不是)")
 """Alone behind a clause it makes a question of it."""
 
 _IF: Final = re.compile(
-    "如果|如您|如有|若|要是|假如|万一|一旦|只要|除非|有需要|有问题|任何|[您你如要想需].{0,12}的话"
+    "如(?![何下此图实同])|若|要是|假如|万一|一旦|只要|除非|有需要|有问题|任何|[您你如要想需].{0,12}的话"
 )
 _AFTER: Final = re.compile(
     "(?<!已)(?<!已经)(?:收到|签收|退回|返回|送回|寄回|寄出|提交|支付|付款|下单|拒收|乘机|起飞|行程|(?<!退款)完成"
-    "|入库|入仓|出库|到货|到库|到达|仓库|揽件|通过|生成|上传|填写|重新申请)[^,，]{0,8}?(?:之后|以后|后)"
+    "|入库|入仓|出库|到货|到库|到达|仓库|揽件|通过|生成|上传|填写|预约|重新申请)[^,，]{0,8}?(?:之后|以后|后)"
     "|^等(?:您|你|订单|货)|待.{1,16}(?:后|完成)|一[有到]货|^等.{1,8}(?:后|了)$"
     "|接收到.{0,6}商品|(?:符合|属实|出现|确定).{0,12}时|之日"
 )
@@ -61,9 +61,9 @@ _FILED: Final = re.compile("[前后][您你]?提交")
 """18点前提交的服务单: whose turn it is; only the next clause is about that."""
 
 _REQUEST: Final = re.compile(
-    "重新下单|下一?个?新的?订?单|建议您|方便.{0,6}[帮为给]您"
+    "重新下单|新的?订单|建议您|方便.{0,6}[帮为给]您"
     "|提供|发给|发我|发一?下|告知(?:我|一下|下|妹|小)|告诉[我妹小]|[您你请烦号码息址接额单].{0,6}给[我妹小]"
-    "|复制|截图|点击|选择|描述|留一?下|报一?下"
+    "|复制|(?<!办法)截图|点击|选择|描述|简述|留一?下|报一?下"
     "|(?:麻烦|(?<!申)请|辛苦)(?!您?(?:稍|等|耐心|注意|放心|保持|谅解|不要|手机|再等)|问)您?"
     ".{0,10}(?:取消|提交|申请|下单|确认|核对)"
 )
@@ -130,9 +130,11 @@ class Clause(NamedTuple):
     start: int
     end: int
 
-    @property
-    def asks(self) -> bool:
-        """Whether it is a question; one for consent (可以吗) is none."""
+    def asks(self, within: int | None = None) -> bool:
+        """Whether it is a question; one for consent (可以吗) is none.
+
+        ``within``: question words behind that place belong to what is asked for (帮您看下有没有货).
+        """
         body = self.message.words(self.number).rstrip(_PARTICLES)
         if _TAG.search(body):
             return False
@@ -141,7 +143,11 @@ class Clause(NamedTuple):
             if _ASKS_AFTER.fullmatch(following):
                 return True
         asked = "?" in self.message.pieces[self.number][2]
-        return asked or _ENDS_AS_QUESTION.search(body) is not None or _ASKS.search(body) is not None
+        if within is not None:
+            body = body[: within - self.start]
+        elif _ENDS_AS_QUESTION.search(body):
+            return True
+        return asked or _ASKS.search(body) is not None
 
     @property
     def hangs(self) -> bool:

@@ -20,7 +20,7 @@ from typing import Final, NamedTuple
 
 from stream.core.annotation import Annotation
 from stream.core.clauses import Clause, Message
-from stream.core.deadlines import Deadline, SaidTime
+from stream.core.deadlines import Deadline, SaidTime, Within
 from stream.core.lexicon import Lexicon, Match, Term
 
 AGENT: Final = "agent"
@@ -134,13 +134,13 @@ _DONE_AFTER: Final = re.compile("[看询找阅]?(?:一下)?(?:了|过|好了|完
 _FUTURE: Final = re.compile("会|将|要|准备|马上|尽快")
 _WILL: Final = re.compile("会(?!员|议)|将")
 
-_ATTRIBUTE: Final = re.compile("的(?!$|[呢呀哦哈啊噢喔哟呦嘞哒吧嗯亲])")
+_ATTRIBUTE: Final = re.compile("的(?!$|[呢呀哦哈啊噢喔哟呦嘞哒吧嗯亲嫩])")
 """Behind an act: 发货的商品 names a thing."""
 
 _USUALLY: Final = re.compile("可能|需要|即可|一般|正常|通常|默认|周期|时效|规则|规定|无理由|质保|保修|价保期")
 """Tells of a rule, or what the customer has to do."""
 
-_REPORT: Final = re.compile("(?:到|了)?(?:您|你|这|此|该|是|已|显示|订单|没|不|目前|商品)|到")
+_REPORT: Final = re.compile("(?:到|了)?(?:您|你|这|此|该|是|已|显示|订单|没|不|目前|商品|今天|昨天)|到")
 _FOUND: Final = re.compile("^之?后|^以后|^(?!.*(?:下|是否|有没有)).*(?:已|显示|了$)")
 _FOR_YOU: Final = re.compile("[帮给为替][您你亲]|正在|马上|这就|立即|去|先")
 """Behind and before an act of checking: what was found, and that it is still to be done."""
@@ -238,7 +238,7 @@ class Promises:
             act = _act(clause, match, pledge, slot, is_soon=soon is not None)
             if act is None:
                 continue
-            time = _nearest(clause.times, match) if act is Act.MADE else None
+            time = _nearest(clause.times, match, slot) if act is Act.MADE else None
             deadline = soon if soon is not None and slot is Slot.DO else pledge.within
             start, end = match.start, match.end
             if time is not None:
@@ -258,13 +258,13 @@ def _act(clause: Clause, match: Match, pledge: Pledge, slot: Slot, *, is_soon: b
     """Return what the clause does with a promise, if anything."""
     text = clause.message.text
     before, after = text[clause.start : match.start], text[match.end : clause.end]
-    if clause.asks:
+    if clause.asks(match.start if pledge.kind is Kind.CHECK and not after.endswith("吗") else None):
         return None
     if slot is Slot.CANNOT:
         return Act.WITHDRAWN
     if slot is Slot.SAY:
         return None if _DENIES.search(before) else Act.MADE
-    if _DENIES.search(before) or after.startswith("不"):
+    if _DENIES.search(before) or after.startswith(("不", "未")):
         cannot = pledge.can_be_withdrawn and (_CANNOT.search(before) or after.startswith("不了"))
         return Act.WITHDRAWN if cannot else None
     if _is_done(clause, before, after, is_soon=is_soon):
@@ -314,10 +314,10 @@ def _is_promised(pledge: Pledge, clause: Clause, before: str, named: str, *, is_
         text = clause.message.text
         possible = able or _ABLE.search(text, clause.start + len(named), clause.end) is not None
         return pledge.kind not in _TALKS or ours or not possible
-    if Need.WILL in pledge.needs and not able and _WILL.search(before):
-        return True
     if clause.requests:
         return False  # the customer is to do something first
+    if Need.WILL in pledge.needs and not able and _WILL.search(before):
+        return True
     if not pledge.needs or (is_soon and Need.SOON in pledge.needs):
         return True
     return Need.US in pledge.needs and ours and not able
@@ -330,8 +330,10 @@ def _last(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
     return last
 
 
-def _nearest(times: Sequence[SaidTime], match: Match) -> SaidTime | None:
-    """Return the last time before the act, else the first after it."""
+def _nearest(times: Sequence[SaidTime], match: Match, slot: Slot) -> SaidTime | None:
+    """Return the last time before the act, else the first after it; who waits does for minutes or hours."""
+    if slot is Slot.SAY:
+        return next((time for time in times if isinstance(time.deadline, Within)), None)
     before = [time for time in times if time.start <= match.start]
     return before[-1] if before else times[0] if times else None
 
@@ -339,7 +341,7 @@ def _nearest(times: Sequence[SaidTime], match: Match) -> SaidTime | None:
 def _weakest_last(said: Iterable[Said]) -> list[Said]:
     """Return what one clause says, without what only repeats it: 24小时内回电处理 is a call."""
     found = list(said)
-    if any(one.act is Act.MADE and one.kind is not Kind.HANDLE for one in found):
+    if any(one.act is Act.MADE and one.kind is not Kind.HANDLE and not _is_hold(one) for one in found):
         found = [one for one in found if one.kind is not Kind.HANDLE or one.act is not Act.MADE]
     return found
 
