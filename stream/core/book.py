@@ -16,6 +16,7 @@ from stream.core.lexicon import Term
 from stream.core.limits import DEFAULT_LIMITS, Limits
 from stream.core.outputs import Severity
 from stream.core.rules import RuleTable
+from stream.core.worktime import ALWAYS, Worktime
 
 
 class ClockKind(StrEnum):
@@ -40,8 +41,9 @@ class Telling:
 class ClockPolicy:
     """One clock: how long, whom to tell, what counts as an answer.
 
-    ``severity``, ``audience`` and ``why`` are by ``warn`` and ``breach``. ``warn_ms`` count from
-    the start, ascending, below ``target_ms``; an answer at ``target_ms`` is in time. ``escalate``
+    ``severity``, ``audience`` and ``why`` are by ``warn`` and ``breach``. Times count in
+    ``worktime``. ``warn_ms`` are from the start, ascending, below ``target_ms``; an answer at the
+    target is in time. ``escalate``
     are the steps after the breach, each with milliseconds from there, ascending. ``counts`` are
     sender modes. ``match`` narrows the policy as a rule's scope does; all must hold.
     """
@@ -60,12 +62,15 @@ class ClockPolicy:
     path: str = ""
     line: int = 0
     escalate: tuple[tuple[int, Telling], ...] = ()
+    worktime: Worktime = ALWAYS
 
-    @property
-    def moments_ms(self) -> list[int]:
-        """When something is told, in milliseconds from the start; the target is number ``len(warn_ms)``."""
-        steps = [self.target_ms + after for after, _ in self.escalate]
-        return [*self.warn_ms, self.target_ms, *steps]
+    def moments(self, start: int, stood_ms: int = 0) -> list[int]:
+        """Return when something is told of a clock that started at ``start`` and stood still so long.
+
+        In milliseconds from the start; the target is number ``len(warn_ms)``.
+        """
+        amounts = [*self.warn_ms, self.target_ms, *(self.target_ms + after for after, _ in self.escalate)]
+        return [self.worktime.add(start, amount + stood_ms) - start for amount in amounts]
 
     def telling(self, step: int) -> Telling:
         """Return what is told at a moment: below 0 a warning, 0 the breach, above it an escalation."""

@@ -11,12 +11,13 @@ to a clock is the table below and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
 from stream.core.limits import Limits
 from stream.core.state import SETTLED_LIMIT, Clock, ClockState, State
+from stream.core.worktime import Worktime
 
 # Clocks that are derived from the conversation itself and leave no record of their own.
 IDLE = "idle"
@@ -135,8 +136,11 @@ def _derived(state: State, limits: Limits) -> Due:
     if state.closed_at is None:
         return Due(state.last_at + limits.idle_close_ms, IDLE)
     at = state.closed_at + limits.keep_ms
-    if any(clock.issue is not None and clock.stopped_at is None for clock in all_of(state)):
-        at = max(at, state.last_at + limits.issue_keep_ms)
+    for clock in all_of(state):
+        if clock.issue is not None and clock.stopped_at is None:
+            # A working-time clock may come due long after anybody was heard of.
+            latest = max(state.last_at, clock.started_at + clock.moments[-1])
+            at = max(at, latest + limits.issue_keep_ms)
     return Due(at, FORGET)
 
 
@@ -255,21 +259,18 @@ def pause(state: State, clock: Clock, at: int) -> tuple[Fired, ...]:
     return wrong
 
 
-def go_on(state: State, clock: Clock, at: int, later: Callable[[int, int, int], int]) -> None:
-    """Let a clock that stands still go on from ``at``.
-
-    ``later(paused_at, at, due)`` says when comes due at ``at`` what was due at ``due`` as the pause began.
-    """
+def go_on(state: State, clock: Clock, at: int, worktime: Worktime) -> None:
+    """Let a clock that stands still go on from ``at``, in its policy's time."""
     paused_at = clock.paused_at
     if paused_at is None or clock.stopped_at is not None:
         return
     at = max(at, paused_at)
     clock.moments[clock.fired :] = [
-        later(paused_at, at, clock.started_at + moment) - clock.started_at
+        worktime.add(at, worktime.measure(paused_at, clock.started_at + moment)) - clock.started_at
         for moment in clock.moments[clock.fired :]
     ]
     clock.paused_at = None
-    clock.stood_ms += at - paused_at
+    clock.stood_ms += worktime.measure(paused_at, at)
     _move(clock, Happening.CONTINUED)
     _put(state, clock, state.running)
 

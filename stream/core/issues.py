@@ -26,6 +26,7 @@ from stream.core.events import (
     IssueResumed,
 )
 from stream.core.state import Clock, Issue, State
+from stream.core.worktime import ALWAYS
 
 IssueEvent = IssueOpened | IssueHandedOff | IssueAnswered | IssuePaused | IssueResumed | IssueResolved
 
@@ -153,7 +154,8 @@ def _move(book: RuleBook, state: State, issue: Issue, event: IssueEvent, after: 
         after = _HANDED_OFF
     if before is _PAUSED:
         for clock in _clocks_of(state, issue):
-            clocks.go_on(state, clock, t, _later)
+            policy = book.clock_policy_by_id(state.names[clock.policy])
+            clocks.go_on(state, clock, t, ALWAYS if policy is None else policy.worktime)
     issue.status = after
 
 
@@ -221,7 +223,7 @@ def _start(
         return None
     target = len(policy.warn_ms)
     return clocks.start(
-        state, kind, policy.id, t, policy.moments_ms, target=target, issue=issue.issue_id, party=party
+        state, kind, policy.id, t, policy.moments(t), target=target, issue=issue.issue_id, party=party
     )
 
 
@@ -231,7 +233,3 @@ def _clocks_of(state: State, issue: Issue) -> Iterator[Clock]:
         for clock in list(clocks.all_of(state))
         if clock.issue is not None and state.names[clock.issue] == issue.issue_id
     )
-
-
-def _later(paused_at: int, at: int, due: int) -> int:
-    return due + at - paused_at

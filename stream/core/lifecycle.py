@@ -75,6 +75,6 @@ def keep_up_with_packs(work: Work, t: int) -> None:
     for clock in (*state.running, *state.paused):
         policy = book.clock_policy_by_id(state.names[clock.policy])
         if policy is not None:
-            moments = [moment + clock.stood_ms for moment in policy.moments_ms]
+            moments = policy.moments(clock.started_at, clock.stood_ms)
             if moments != clock.moments:
                 clocks.retime(state, clock, moments, len(policy.warn_ms), t)

@@ -15,8 +15,9 @@ class Limits:
     ``idle_close_ms``: a conversation with no event for so long counts as closed (``inferred``).
     Thirty minutes: Tmall and JD end a session after 10 to 30 minutes of silence.
     ``keep_ms``: how long a closed conversation stays in memory for a rating or a late event.
-    ``issue_keep_ms``: how long it stays while an issue of it is owed an answer and nothing is heard of
-    it. Seven days: what a warehouse has not answered in a week is nobody's fresh alert any more.
+    ``issue_keep_ms``: how long it stays while an issue of it is owed an answer, after the last event and
+    the last moment of its clocks. Seven days: what a warehouse has not answered a week after everybody
+    was told is nobody's fresh alert any more.
     """
 
     idle_close_ms: int = 30 * MINUTE_MS

@@ -36,7 +36,7 @@ def _open_turn(book: RuleBook, state: State, t: int) -> None:
     kind = "first_response" if state.human_at is None else "next_response"
     policy = book.clock_policy(kind, state.attributes)
     if policy is not None:
-        clocks.start(state, kind, policy.id, t, policy.moments_ms, target=len(policy.warn_ms))
+        clocks.start(state, kind, policy.id, t, policy.moments(t), target=len(policy.warn_ms))
 
 
 def agent_said(book: RuleBook, state: State, sender: Sender, t: int) -> tuple[Fired, ...]:

@@ -65,7 +65,8 @@ class Clock(Struct, array_like=True, gc=False):
     ``moments`` are milliseconds from ``started_at``: the warning points, the target, and the steps
     of escalation after it; ``target`` is the target's index, counted from the end where negative.
     ``fired`` counts the moments that have come and were told. ``party`` owes, where it is not the
-    agent. ``stood_ms`` is how long the clock has stood still, without the pause it may be in.
+    agent. ``stood_ms`` is how long the clock has stood still, in its own time (working time, where its
+    policy has a calendar) and without the pause it may be in.
     """
 
     kind: int

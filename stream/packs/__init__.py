@@ -10,6 +10,7 @@ from pathlib import Path
 
 from stream.core.book import RuleBook
 from stream.core.rules.source import Problem
+from stream.packs.calendars import read_calendars
 from stream.packs.compile import DEFAULTS, Options, compile_packs
 from stream.packs.loader import SHIPPED, load, read
 from stream.packs.model import PackError, RawPack
@@ -40,6 +41,8 @@ def try_open(
 ) -> tuple[RuleBook, tuple[RawPack, ...], list[Problem]]:
     """Return the book, the packs and all problems, by place; with errors the book is not for use."""
     packs, problems = read(directories)
+    calendars, theirs = read_calendars(directories)
+    problems += theirs
     unread = any(problem.severity == "error" for problem in problems)
-    book, more = compile_packs(packs, options, incomplete=unread)
+    book, more = compile_packs(packs, options, calendars=calendars, incomplete=unread)
     return book, packs, sorted({*problems, *more})

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 
 from stream.core.book import ClockKind, ClockPolicy, Telling
+from stream.core.calendars import Calendar, NoWorkingTimeError
 from stream.core.category import Category
 from stream.core.events import Mode
 from stream.core.findings import OWING
@@ -14,12 +15,13 @@ from stream.core.rules import reading
 from stream.core.rules.context import Context
 from stream.core.rules.source import Items, Node, Problem, Report, Text
 from stream.core.rules.why import CLOCK_PLACES, check_template
+from stream.core.worktime import ALWAYS, Worktime
 from stream.packs.model import RawPack, RawRule
 from stream.packs.rules import read_audience, read_scope
 
 _STAGES = ("warn", "breach")
 _REQUIRED = ("id", "clock", "target", "severity", "why")
-_OPTIONAL = ("title", "warn", "audience", "counts", "advice", "match", "escalate")
+_OPTIONAL = ("title", "warn", "audience", "counts", "advice", "match", "escalate", "calendar")
 
 # What a clock's policy may ask for beyond what a rule may.
 _MATCHED = ("agent_level", "department")
@@ -28,7 +30,7 @@ _MATCHED = ("agent_level", "department")
 _PERSONAL = frozenset({Mode.HUMAN.value, Mode.ASSIST.value})
 
 
-def compile_clock(pack: RawPack, raw: RawRule) -> ClockPolicy | None:
+def compile_clock(pack: RawPack, raw: RawRule, calendars: Mapping[str, Calendar]) -> ClockPolicy | None:
     """Return the policy; what is wrong goes to the pack's report."""
     report = pack.report
     before = len(report.problems)
@@ -48,6 +50,7 @@ def compile_clock(pack: RawPack, raw: RawRule) -> ClockPolicy | None:
     advice = reading.text(report, entries["advice"], "advice") if "advice" in entries else ""
     match = read_scope(report, entries.get("match"), "match", more=_MATCHED)
     escalate = _escalations(report, entries.get("escalate"))
+    worktime = _worktime(report, entries.get("calendar"), calendars)
     if clock is None or target is None or any(p.severity == "error" for p in report.problems[before:]):
         return None
     return ClockPolicy(
@@ -65,7 +68,20 @@ def compile_clock(pack: RawPack, raw: RawRule) -> ClockPolicy | None:
         path=pack.path,
         line=raw.at.line,
         escalate=escalate,
+        worktime=worktime,
     )
+
+
+def _worktime(report: Report, node: Node | None, calendars: Mapping[str, Calendar]) -> Worktime:
+    name = None if node is None else reading.choice(report, node, "calendar", tuple(calendars))
+    if node is None or name is None:
+        return ALWAYS
+    worktime = Worktime(calendars[name])
+    try:
+        worktime.add(0, 1)
+    except NoWorkingTimeError:
+        report.error(node, f"calendar: {name} has no working time, so that nothing would ever come due")
+    return worktime
 
 
 def ties(policies: Sequence[ClockPolicy]) -> Iterator[Problem]:

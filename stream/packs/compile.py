@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 
 from stream.core.book import ClockPolicy, PackInfo, RuleBook
+from stream.core.calendars import Calendar
 from stream.core.category import Category, CategoryTable
 from stream.core.lexicon import Term
 from stream.core.limits import DEFAULT_LIMITS, Limits
@@ -32,12 +33,14 @@ class Options:
 
 
 DEFAULTS = Options()
+NO_CALENDARS: Mapping[str, Calendar] = {}
 
 
 @dataclass(slots=True)
 class _Assembly:
-    """What has been put together so far."""
+    """What has been put together so far, and the calendars there are."""
 
+    calendars: Mapping[str, Calendar]
     lists: dict[str, RawList] = field(default_factory=dict)
     members: dict[str, tuple[str, ...]] = field(default_factory=dict)
     inline: list[Term] = field(default_factory=list)
@@ -47,15 +50,21 @@ class _Assembly:
 
 
 def compile_packs(
-    packs: Sequence[RawPack], options: Options = DEFAULTS, *, incomplete: bool = False
+    packs: Sequence[RawPack],
+    options: Options = DEFAULTS,
+    *,
+    calendars: Mapping[str, Calendar] = NO_CALENDARS,
+    incomplete: bool = False,
 ) -> tuple[RuleBook, list[Problem]]:
     """Return the book and every problem found on the way (the packs' own reports are not repeated).
+
+    ``calendars`` are those that clocks may name.
 
     With an error among them the book lacks what is wrong and must not be used. ``incomplete`` says
     that some file could not be read, so that a name it may define is not called unknown.
     """
     before = {pack.path: len(pack.report.problems) for pack in packs}
-    assembly = _Assembly()
+    assembly = _Assembly(calendars)
     for pack in packs:
         for listed in pack.lists:
             assembly.lists[listed.name] = listed
@@ -84,7 +93,7 @@ def _compile_one(
     assembly: _Assembly, pack: RawPack, raw: RawRule, options: Options, incomplete: bool
 ) -> None:
     if raw in pack.clocks:
-        clock = compile_clock(pack, raw)
+        clock = compile_clock(pack, raw, assembly.calendars)
         if clock is not None:
             assembly.clocks.append(clock)
         return
@@ -127,10 +136,18 @@ def _check_cases(pack: RawPack) -> None:
             pack.report.error(rule.at, f"rule {rule.id}: no test that is a {' or a '.join(missing)}")
 
 
+def _content(calendar: Calendar | None) -> str:
+    if calendar is None:
+        return ""
+    days = sorted(calendar.days.items())
+    return f"calendar {calendar.id} {calendar.zone} {calendar.week} {calendar.years} {days}"
+
+
 def _book(packs: Sequence[RawPack], assembly: _Assembly, options: Options) -> RuleBook:
     content = [f"{pack.layer} {pack.path} {pack.hash}" for pack in packs]
     content += sorted(options.disable)
     content.append(f"drafts={options.drafts}")
+    content += sorted({_content(policy.worktime.calendar) for policy in assembly.clocks})
     terms = [term for listed in assembly.lists.values() for term in listed.terms]
     # The policy that asks for most is tried first.
     clocks = sorted(assembly.clocks, key=lambda policy: (-len(policy.match), policy.id))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -15,7 +18,7 @@ from stream.core.issues import IssueState
 from stream.core.limits import DEFAULT_LIMITS
 from stream.core.outputs import Finding, FindingStatus, Severity, Subject
 from stream.core.state import ClockState, State
-from stream.packs import open_book
+from stream.packs import Options, PackError, open_book
 from tests.property.chats import received
 
 SECOND = 1_000
@@ -186,7 +189,7 @@ def test_issue_outlives_its_conversation_and_tells_of_its_breach() -> None:
 
 def test_conversation_of_an_issue_that_nobody_answers_is_forgotten_after_a_week() -> None:
     case = handed_off()
-    week = (10 * SECOND + DEFAULT_LIMITS.issue_keep_ms) / SECOND
+    week = (RESOLUTION + DEFAULT_LIMITS.issue_keep_ms) / SECOND
     assert case.tick(week).state is not None
     assert case.tick(week + 0.001).state is None
 
@@ -308,3 +311,77 @@ def test_worked_day_of_the_documents_goes_as_written() -> None:
     assert end - whole.started_at - clocks.stood_ms(whole, end) == 47 * 60 * SECOND
     minutes = {name: legs / 60 / SECOND for name, legs in issues.open_ms(case.issue, end).items()}
     assert minutes == {"agent": 7, "仓库": 40, "paused": 45}
+
+
+OFFICE = """\
+pack: ola.day
+version: 1
+title: 时效
+clocks:
+  - id: ola.day.leg
+    clock: leg
+    target: 2h
+    warn: [1h]
+    severity: {warn: low, breach: medium}
+    audience: {breach: [department]}
+    calendar: office
+    why: {warn: '{seconds}', breach: '{seconds}'}
+"""
+
+
+def minutes(at: int) -> str:
+    return datetime.fromtimestamp(at / 1000, ZoneInfo("Asia/Shanghai")).strftime("%m-%d %H:%M")
+
+
+def test_department_owes_in_its_working_time_only(tmp_path: Path) -> None:
+    """Handed over on the last Friday before the National Day holiday at 17:30, paused over Saturday."""
+    (tmp_path / "ola").mkdir()
+    (tmp_path / "ola" / "day.yaml").write_text(OFFICE, encoding="utf-8")
+    book, case = open_book(["shipped", tmp_path], Options(disable=["ola.leg"])), Case()
+
+    def say(at: str, kind: str, **fields: str) -> None:
+        event = {"type": kind, "conversation_id": "c", "issue_id": "i", "at": f"2026-{at}:00+08:00", **fields}
+        case._took(engine.step(book, case.state, received(event)))
+
+    say("09-30T17:30", "issue.handed_off", to="仓库")  # Wednesday; 1 to 7 October are off
+    leg = case.clock("leg")
+    # Half an hour today; the rest on 8 October from 9:00.
+    assert [minutes(leg.started_at + moment) for moment in leg.moments] == ["10-08 09:30", "10-08 10:30"]
+    say("10-08T09:15", "issue.paused")
+    say("10-08T12:30", "issue.resumed")  # in the break: fifteen minutes of the morning were worked
+    # 1:15 was left, counted from 13:00 on; the warning had 0:15 left.
+    assert [minutes(leg.started_at + moment) for moment in leg.moments] == ["10-08 13:15", "10-08 14:15"]
+    assert leg.stood_ms == (2 * 60 + 45) * 60 * SECOND, "from 9:15 to 12:00, and not the break"
+
+
+def test_calendar_that_nobody_wrote_is_an_error_with_its_place(tmp_path: Path) -> None:
+    (tmp_path / "ola").mkdir()
+    (tmp_path / "ola" / "day.yaml").write_text(OFFICE.replace("office", "ofice"), encoding="utf-8")
+    with pytest.raises(PackError, match=r"ola/day.yaml:11:15: calendar: expected one of .*did you mean"):
+        open_book(["shipped", tmp_path], Options(disable=["ola.leg"]))
+
+
+def test_two_policies_that_may_hold_at_once_are_an_error_with_both_places(tmp_path: Path) -> None:
+    (tmp_path / "ola").mkdir()
+    (tmp_path / "ola" / "day.yaml").write_text(OFFICE, encoding="utf-8")
+    with pytest.raises(
+        PackError, match=r"clock ola.day.leg: as specific as ola.leg at lexicons/ola/issue.yaml:5"
+    ):
+        open_book(["shipped", tmp_path])
+
+
+def test_packs_that_change_give_a_running_clock_its_new_target_from_the_old_start() -> None:
+    case = handed_off("warehouse").say("issue.paused", 20).say("issue.resumed", 50)
+    assert case.clock("leg").target_at == (10 + 120 + 30) * SECOND
+    longer = policy("ola.warehouse", ClockKind.LEG, 600 * SECOND, warn=(STEP,))
+    changed = RuleBook(version="b", clocks=(longer, *BOOK.clocks[1:]))
+    assert case.state is not None
+    step = engine.step(
+        changed,
+        case.state,
+        received(
+            {"type": "agent.status", "conversation_id": "c", "at": 120_000, "agent": "a", "status": "away"}
+        ),
+    )
+    assert step.findings == (), "the new warning, at 100 s, is past and not told any more"
+    assert case.clock("leg").target_at == (10 + 600 + 30) * SECOND
