@@ -114,6 +114,18 @@ def test_a_text_that_is_not_looked_at_holds_no_personal_data(texts: list[str]) -
     assert find_personal_all(texts) == [find_personal(text) for text in texts]
 
 
+@given(
+    st.lists(
+        st.sampled_from([*"，！？；,!?;：:@＠１1.．号路", "13800138000", "张江路", "a@b.cn"]), max_size=12
+    )
+)
+def test_marks_between_clauses_are_read_alike_in_full_and_half_width(pieces: list[str]) -> None:
+    wide = "".join(pieces)
+    assert find_personal(wide) == find_personal(
+        wide.translate(dict(zip(map(ord, "，！？；"), ",!?;", strict=True)))
+    )
+
+
 def test_tables_say_nothing_of_what_lies_behind_the_first_plane() -> None:
     table = marked("好")
     assert np.flatnonzero(looked_up(table, code_points("好\U0001f621\uffff"))).tolist() == [0]

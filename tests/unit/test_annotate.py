@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from stream.core.annotate import MAX_CACHED_TEXT, Annotator
+from stream.core.annotate import MAX_CACHED_TEXT, MAX_TOGETHER, Annotator
 from stream.core.annotation import Hit, PersonalData
 from stream.core.lexicon import Lexicon, Term
 from stream.core.scores import TermScorer
@@ -72,6 +72,12 @@ def test_the_cache_is_bounded_in_entries_and_text_length() -> None:
     cached = annotator(cache_size=2)
     cached.annotate(["a", "b", "c", "x" * (MAX_CACHED_TEXT + 1)])
     assert cached.cached == 2
+
+
+def test_more_text_than_is_looked_at_together_changes_nothing() -> None:
+    texts = ["生气" * 10_000, "不生气", "气死了", "滚" + "好" * MAX_TOGETHER, "", "沒有失望", "氣死"] * 3
+    texts = [f"{number}{text}" for number, text in enumerate(texts)]
+    assert annotator().annotate(texts) == [annotator().annotate_one(text) for text in texts]
 
 
 def test_an_empty_batch_gives_nothing() -> None:
