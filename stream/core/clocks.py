@@ -126,22 +126,27 @@ def start(
 
 def earliest(state: State, limits: Limits) -> int:
     """Return when the next thing comes due if nothing else happens, in milliseconds UTC."""
-    at = _derived(state, limits).at
+    at = _silent_until(state, limits)
     for clock in state.running:
         at = min(at, clock.started_at + clock.moments[clock.fired])
     return at
 
 
-def _derived(state: State, limits: Limits) -> Due:
+def _silent_until(state: State, limits: Limits) -> int:
+    """Return when silence ends the conversation or, where it is closed, lets it be forgotten."""
     if state.closed_at is None:
-        return Due(state.last_at + limits.idle_close_ms, IDLE)
+        return state.last_at + limits.idle_close_ms
     at = state.closed_at + limits.keep_ms
     for clock in all_of(state):
         if clock.issue is not None and clock.stopped_at is None:
             # A working-time clock may come due long after anybody was heard of.
             latest = max(state.last_at, clock.started_at + clock.moments[-1])
             at = max(at, latest + limits.issue_keep_ms)
-    return Due(at, FORGET)
+    return at
+
+
+def _derived(state: State, limits: Limits) -> Due:
+    return Due(_silent_until(state, limits), IDLE if state.closed_at is None else FORGET)
 
 
 def upcoming(state: State, limits: Limits) -> tuple[Due, ...]:
