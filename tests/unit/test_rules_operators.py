@@ -176,6 +176,16 @@ def test_regex_ignores_case_and_respects_not_regex():
     assert Chat(condition({"regex": asked})).say(text="refund")
 
 
+def test_cue_must_be_there_and_is_what_sets_the_rule_off():
+    asked = condition({"regex": {"regex": "money.{0,9}back", "cue": "refund|return"}})
+    assert asked.trigger.expressions == {"refund|return"}
+    found = Chat(asked).say(text="money please back, a refund")
+    assert found is not None
+    assert found.spans == ((0, 17),)
+    assert Chat(asked).say(text="money back") is None
+    assert Chat(asked).say(text="a refund") is None
+
+
 def test_score_must_hold_in_each_of_the_last_messages():
     chat = Chat(condition({"score": {"of": "anger", "at_least": "0.5", "messages": 2}}))
     high, low = Scores(anger=0.5), Scores(anger=0.49)
