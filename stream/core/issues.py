@@ -85,7 +85,11 @@ def apply(book: RuleBook, state: State, event: IssueEvent, t: int) -> tuple[list
     late = t < issue.leg_since
     after = None if late else TRANSITIONS.get((IssueState(issue.status), type(event)))
     counted = []
-    if late:
+    if isinstance(event, IssueAnswered) and event.by != issue.leg and event.by in issue.legs_ms:
+        # A department answers that was asked before; whoever owes now still does.
+        after = None
+        counted.append("issue_answered_by_another")
+    elif late:
         counted.append("issue_event_late")
     elif after is None:
         counted.append("issue_event_out_of_place")

@@ -66,7 +66,11 @@ def part(summary: Summary, name: str, wanted: Any) -> Any:
         return shown(value)
     if name in {"metrics", "counted"} and isinstance(wanted, dict):
         return {key: value.get(key) for key in wanted}
-    return msgspec.to_builtins(value)
+    return (
+        [msgspec.to_builtins(one) for one in value]
+        if isinstance(value, tuple)
+        else msgspec.to_builtins(value)
+    )
 
 
 def rules_of(done: Replayed) -> dict[str, str]:
