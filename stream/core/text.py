@@ -139,9 +139,8 @@ class Normaliser:
         changed = re.compile(_outside(steady))
         self._find_changed = changed.search
         self._fold_each = changed.sub
-        self._even = np.zeros(PLANE, np.uint32)
+        self._even = np.zeros(PLANE, np.uint32)  # 0 is for what does not fold to exactly one
         self._even[list(map(ord, even))] = [ord(self._foldings[ord(c)]) for c in even]
-        self._even[np.isin(self._even, [ord(shown[0]) for shown in self._emoticons])] = 0
 
     def normalise_all(self, raws: Sequence[str]) -> list[tuple[str, Offsets | None]]:
         """Return what ``normalise`` returns of each text, for a fraction of the price."""
@@ -149,12 +148,16 @@ class Normaliser:
             return [self.normalise(raw) for raw in raws]
         joined = Joined(raws)
         folded = looked_up(self._even, code_points(joined.text))
-        uncommon = folded == 0  # folds otherwise, or may begin an emoticon
+        image = characters(folded)
+        uncommon = folded == 0
+        if self._find_emoticon is not None:
+            for found in self._find_emoticon.finditer(image):  # the whole of it: it may lie across two texts
+                uncommon[found.start() : found.end()] = True
         same = folded[1:] == folded[:-1]
         windows = len(folded) - MAX_RUN
         uncommon[MAX_RUN:] |= np.logical_and.reduce([same[n : n + windows] for n in range(MAX_RUN)])
         results: list[tuple[str, Offsets | None]]
-        results = [(text, None) for text in joined.cut(characters(folded))]
+        results = [(text, None) for text in joined.cut(image)]
         for number in joined.having(uncommon):
             results[number] = self.normalise(raws[number])
         return results

@@ -18,8 +18,8 @@ from stream.spelling import spellings
 
 PIECES = [
     *"投诉加微信素❤讠斥扌殳tsvx路街号栋区0119@,，.。[]/: \n\x00\ud800\uffff\U0001f621㈱Ａ［０\u200b",
-    "[怒]", "［怒］", "/::@", "啊啊啊啊", "tousu", "13800138000", "a@b.cn", "张江路100号", "好的,亲",
-    "x" * 40,
+    "[怒]", "［怒］", "/::@", "/:", "@P", "啊啊啊啊", "tousu", "13800138000", "a@b.cn", "张江路100号",
+    "好的,亲", "x" * 40,
 ]  # fmt: skip
 TEXT = st.lists(st.sampled_from(PIECES), max_size=10).map("".join) | st.text(max_size=20)
 TEXTS = st.lists(TEXT, max_size=8)  # fewer than FEW, and more
