@@ -14,9 +14,9 @@ pytest.importorskip("sklearn", reason="training needs the extra yanshao[train]")
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from stream.cli import main
-from stream.measure import auc, average_precision, calibration, in_tenth, measure
+from stream.measure import auc, average_precision, calibration, in_tenth, is_hard, measure
 from stream.models import read_model, shipped_model
-from stream.train import corpora
+from stream.train import corpora, heads, recipe
 
 GOOD, BAD = (
     ("谢谢你们", "已经好了", "问题解决了", "非常满意"),
@@ -97,6 +97,48 @@ def test_a_model_of_own_chats_says_that_it_does_not_ship(files, tmp_path) -> Non
     written = train(files, tmp_path, "--chats", str(files / "helpdesk.jsonl"))
     assert json.loads(written["card.json"])["ships"] is False
     assert "for study only" in written["MODEL_CARD.md"].decode()
+
+
+def test_turns_of_own_chats_are_measured_on_chats_held_out(files, tmp_path) -> None:
+    rows = [json.loads(line) for line in (files / "helpdesk.jsonl").read_text(encoding="utf-8").splitlines()]
+    for row in rows:
+        strict = row["turns"][-1] | {"text": row["turns"][-1]["text"] + "，我明天再来看"}
+        row["turns"] += [strict, {"role": "customer", "text": "嗯", "satisfaction": 1}]
+    chats = tmp_path / "chats.jsonl"
+    chats.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    written = train(files, tmp_path / "made", "--chats", str(chats))
+    measured = json.loads(written["card.json"])["measured"]
+    assert measured["chat turn dissatisfied"]["rows"] == 180
+    assert measured["chat turn dissatisfied, 6 characters and more"]["rows"] == 60
+    assert measured["chat turn dissatisfied"]["auc"] > 0.9
+
+
+def test_a_dialogue_whose_rater_is_strict_does_not_blame_its_words() -> None:
+    """What all turns of a dialogue share is its own column's to explain, not the everyday word's in it."""
+    words = np.array([[number % 2, turn] for number in range(40) for turn in (0, 1)], np.float64)
+    strict = np.repeat(np.arange(40) % 2 * (np.arange(40) % 4 != 1), 2)
+    labels = (strict == 1) | (words[:, 1] == 1)
+    levels = recipe.LEVEL * heads.gathering(np.repeat(np.arange(40), 2), 40).T
+    alone = heads.logistic(heads.beside([words]), labels, recipe.CHATS_C)
+    beside = heads.logistic(heads.beside([words, levels]), labels, recipe.CHATS_C)
+    assert beside.weights[0] / beside.weights[1] < alone.weights[0] / alone.weights[1]
+
+
+def test_labelled_turns_know_their_dialogue() -> None:
+    said = [corpora.Turn("customer", "好", 2), corpora.Turn("agent", "嗯"), corpora.Turn("customer", "唉", 0)]
+    chats = [corpora.Dialogue("a", tuple(said)), corpora.Dialogue("b", ()), corpora.Dialogue("c", (said[2],))]
+    turns = corpora.labelled_turns(chats)
+    assert turns.texts == ["好", "唉", "唉"]
+    assert turns.satisfaction.tolist() == [2, 0, 0]
+    assert turns.dialogues.tolist() == [0, 0, 2]
+
+
+@pytest.mark.parametrize(
+    ("text", "hard"),
+    [("怎么还没到货", True), ("还没到货呢", False), ("订单[ORDERID_1]呢", False), ("", False)],
+)
+def test_hard_turns_are_six_characters_and_more_without_masks(text: str, hard: bool) -> None:
+    assert is_hard(text) is hard
 
 
 def test_the_tenth_is_left_out(files, tmp_path) -> None:
