@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -63,6 +64,7 @@ def check(ctx: click.Context, directories: tuple[str, ...], only: bool, as_json:
     from stream.packs import Options, try_open  # noqa: PLC0415
     from stream.packs import check as checking  # noqa: PLC0415
     from stream.packs.lint import lint  # noqa: PLC0415
+    from stream.packs.promises import read_promises, run_cases  # noqa: PLC0415
 
     settings = settings_of(ctx)
     if only and not directories:
@@ -71,13 +73,18 @@ def check(ctx: click.Context, directories: tuple[str, ...], only: bool, as_json:
     with working("packs are being checked"):
         # With --only an id to disable may be in a directory that is left out.
         disable = () if only else settings.disable
-        book, packs, problems = try_open(chosen, Options(disable=disable, drafts=True))
+        today = datetime.now(settings.tzinfo).date()
+        book, packs, problems = try_open(chosen, Options(disable=disable, drafts=True), today)
+        promises, theirs = read_promises(chosen)
+        problems += theirs
         if not _failed(problems):
             annotator = models.build_annotator(book.terms)
             problems += checking.run(book, annotator, packs)
             problems += checking.unused_lists(book, packs)
+            normaliser = models.normaliser()
+            problems += run_cases(promises, promises.build(normaliser), normaliser)
             problems += lint(
-                book, annotator, packs, models.normaliser(), spelling.spellings(), models.word_counts()
+                book, annotator, packs, normaliser, spelling.spellings(), models.word_counts()
             )
     problems.sort()
     failed = _failed(problems)

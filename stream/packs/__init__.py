@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import date
 from pathlib import Path
 
 from stream.core.book import RuleBook
@@ -37,11 +38,14 @@ def open_book(directories: Sequence[str | Path] = (SHIPPED,), options: Options =
 
 
 def try_open(
-    directories: Sequence[str | Path] = (SHIPPED,), options: Options = DEFAULTS
+    directories: Sequence[str | Path] = (SHIPPED,), options: Options = DEFAULTS, today: date | None = None
 ) -> tuple[RuleBook, tuple[RawPack, ...], list[Problem]]:
-    """Return the book, the packs and all problems, by place; with errors the book is not for use."""
+    """Return the book, the packs and all problems, by place; with errors the book is not for use.
+
+    With ``today`` it is a warning when a calendar does not know this year's public holidays.
+    """
     packs, problems = read(directories)
-    calendars, theirs = read_calendars(directories)
+    calendars, theirs = read_calendars(directories, today)
     problems += theirs
     unread = any(problem.severity == "error" for problem in problems)
     book, more = compile_packs(packs, options, calendars=calendars, incomplete=unread)

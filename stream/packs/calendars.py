@@ -85,8 +85,8 @@ def read_calendars(
 ) -> tuple[Mapping[str, Calendar], list[Problem]]:
     """Return the calendars of the directories by id, without ``calendar.``, and all problems by place.
 
-    A later directory's file replaces the earlier one of the same name. With ``today`` it is an error when
-    a calendar does not know this year's public holidays, and a warning when it will not soon.
+    A later directory's file replaces the earlier one of the same name. With ``today`` it is a warning when
+    a calendar does not know this year's public holidays, or will not soon.
     """
     files, problems = read_folder(directories, FOLDER)
     chosen: dict[str, File] = {}
@@ -213,10 +213,10 @@ def _calendar(
 
 def _judge_years(report: Report, at: Node, years: tuple[int, int], today: date) -> None:
     if not years[0] <= today.year <= years[1]:
-        report.error(
+        report.warning(
             at,
-            f"holidays: those of {today.year} are not known (known: {years[0]} to {years[1]});"
-            " update chinesecalendar, or write them into a file of holidays in calendar/",
+            f"holidays: those of {today.year} are not known (known: {years[0]} to {years[1]}),"
+            " days go by the week; update chinesecalendar, or write them into a file of holidays in calendar/",
         )
     elif (date(years[1], 12, 31) - today).days < NOTICE_DAYS:
         report.warning(

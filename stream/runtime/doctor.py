@@ -11,6 +11,7 @@ import stat
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
 from enum import StrEnum
 from http.client import HTTPConnection, HTTPException
 from importlib import metadata
@@ -191,7 +192,8 @@ def packs(settings: Settings) -> Check:
     from stream.packs import Options, check, try_open  # noqa: PLC0415
     from stream.runtime.knowledge import directories_of  # noqa: PLC0415
 
-    book, raw, problems = try_open(directories_of(settings), Options(disable=settings.disable))
+    today = datetime.now(settings.tzinfo).date()
+    book, raw, problems = try_open(directories_of(settings), Options(disable=settings.disable), today)
     errors = [problem for problem in problems if problem.severity == "error"]
     if not errors:
         errors = check.run(book, models.build_annotator(book.terms), raw)

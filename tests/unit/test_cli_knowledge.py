@@ -240,3 +240,31 @@ def test_config_show_masks_secrets(run: Run, tmp_path: Path) -> None:
         assert result.exit_code == 0
         assert secret not in result.output
         assert "Asia/Shanghai" in result.stdout
+
+
+PROMISE = """\
+pack: promise.shop
+version: 1
+title: 承诺
+promises:
+  - {id: promise.shop.ship, title: 发货, kind: ship, say: [包您今天发出], within: 10m}
+tests:
+  - {rule: promise.shop.ship, hit: [明天再说], miss: [好的]}
+"""
+
+
+def test_check_reads_calendars_and_plays_the_tests_of_promises(run: Run, tmp_path: Path) -> None:
+    calendar = "pack: calendar.shop\nversion: 1\ntitle: 店铺\nzone: Mars/Base\nhours: always\n"
+    for name, text in (("calendar/shop.yaml", calendar), ("promise/shop.yaml", PROMISE)):
+        path = tmp_path / "mine" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+    def errors() -> str:
+        document = json.loads(run("packs", "check", str(tmp_path / "mine"), "--json").stdout)
+        wrong = [one for one in document["problems"] if one["severity"] == "error"]
+        return json.dumps(wrong, ensure_ascii=False)
+
+    assert "unknown time zone 'Mars/Base'" in errors()
+    (tmp_path / "mine" / "calendar" / "shop.yaml").unlink()
+    assert "明天再说" in errors()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from stream.core.annotation import Annotation, Hit
@@ -266,7 +267,7 @@ def test_categories_match_by_priority_then_id(tmp_path: Path):
     table = open_book([write(tmp_path, text, "category/x.yaml")]).categories
     red, blue = Hit("category.x.a", "红", 0, 1), Hit("category.x.b", "蓝", 1, 2)
     assert (table.match([red]), table.match([red, blue]), table.match([])) == ("later", "first", None)
-    assert table.match([red._replace(negated=True)]) is None
+    assert table.match([msgspec.structs.replace(red, negated=True)]) is None
 
 
 class FindsRed:
