@@ -216,7 +216,7 @@ def _judge_years(report: Report, at: Node, years: tuple[int, int], today: date) 
         report.warning(
             at,
             f"holidays: those of {today.year} are not known (known: {years[0]} to {years[1]}),"
-            " days go by the week; update chinesecalendar, or write them into a file of holidays in calendar/",
+            " days go by the week; update chinesecalendar, or write them into a file in calendar/",
         )
     elif (date(years[1], 12, 31) - today).days < NOTICE_DAYS:
         report.warning(
