@@ -209,4 +209,4 @@ class Delivery:
             ("offset", b"-1"),
         ]
         row = Row(entry.notification_id.encode(), msgspec.json.encode(entry), headers)
-        await confirm(await self._publisher.send_keyed(self._names.dlq, [row]))
+        await confirm(await self._publisher.send_singly(self._names.dlq, [row]))

@@ -193,7 +193,7 @@ class Ingest:
         confirmations: list[Confirmation] = []
         for partition, row in rows:
             if partition is None:
-                confirmations += await self._publisher.send_keyed(topic, [row])
+                confirmations += await self._publisher.send_singly(topic, [row])
             else:
                 confirmations += await self._publisher.send(topic, partition, [row])
         return confirmations

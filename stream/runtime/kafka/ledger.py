@@ -73,7 +73,8 @@ class KafkaLedger:
             stream.runtime.kafka.exits.WorkerExit: The broker did not confirm them.
         """
         rows = [Row(entry.notification_id.encode(), msgspec.json.encode(entry)) for entry in entries]
-        await confirm(await self._publisher.send(self._topic, 0, rows))
+        # Every notification under way writes for itself: whole batches would wait for one another.
+        await confirm(await self._publisher.send_singly(self._topic, rows, 0))
         now = self._now()
         for entry in entries:
             self._keep(entry, now)

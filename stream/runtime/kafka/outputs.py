@@ -40,7 +40,7 @@ async def tell(
     for topic, batch in rows.items():
         confirmations += await publisher.send(topic, number, batch)
     if contacts:
-        confirmations += await publisher.send_keyed(names.contacts, contacts)
+        confirmations += await publisher.send_singly(names.contacts, contacts)
     return confirmations
 
 

@@ -56,13 +56,20 @@ class Publisher:
             confirmations.append(await self._submit(batch, topic, partition))
         return confirmations
 
-    async def send_keyed(self, topic: str, rows: Iterable[Row]) -> list[Confirmation]:
-        """Hand rows over to the partitions that their keys hash to (as the Java client hashes)."""
+    async def send_singly(
+        self, topic: str, rows: Iterable[Row], partition: int | None = None
+    ) -> list[Confirmation]:
+        """Hand rows over one by one: those of many callers leave together in the client's next batch.
+
+        Without a partition they go where their keys hash to (as the Java client hashes).
+        """
         confirmations = []
         try:
             for key, value, headers in rows:
                 confirmations.append(
-                    await self._producer.send(topic, key=key, value=value, headers=list(headers))
+                    await self._producer.send(
+                        topic, key=key, value=value, headers=list(headers), partition=partition
+                    )
                 )
         except KafkaError as error:
             raise _unconfirmed(error, topic) from error
@@ -84,7 +91,7 @@ class Publisher:
         row = Row(record.key, record.value if record.value is not None else b"", headers)
         if record.value is None:
             row = row._replace(headers=[*headers, ("tombstone", b"1")])
-        return (await self.send_keyed(self._dead_letters, [row]))[0]
+        return (await self.send_singly(self._dead_letters, [row]))[0]
 
     @staticmethod
     def _append(batch: Any, row: Row) -> Any:
