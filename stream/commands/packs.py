@@ -83,9 +83,7 @@ def check(ctx: click.Context, directories: tuple[str, ...], only: bool, as_json:
             problems += checking.unused_lists(book, packs)
             normaliser = models.normaliser()
             problems += run_cases(promises, promises.build(normaliser), normaliser)
-            problems += lint(
-                book, annotator, packs, normaliser, spelling.spellings(), models.word_counts()
-            )
+            problems += lint(book, annotator, packs, normaliser, spelling.spellings(), models.word_counts())
     problems.sort()
     failed = _failed(problems)
     counts = {
