@@ -26,11 +26,10 @@ from stream.core.platforms.model import (
     Turn,
     Verdict,
     by_time,
-    is_customer,
     is_person,
     made,
     mean,
-    next_answers,
+    messages,
     reaches_people,
     share,
     within_hours,
@@ -45,19 +44,10 @@ IN_TIME_MS: Final = 180_000
 def contribute(conversation: Conversation) -> tuple[Contribution, ...]:
     """Return the customer's messages, each with the answer that came first after it."""
     lines = conversation.lines
-    reached = reaches_people(lines)
-    answers = next_answers(lines, is_person)
-    found: list[Contribution] = []
-    waiting = False
-    for number, line in enumerate(lines):
-        if is_person(line):
-            waiting = False
-        if not is_customer(line):
-            continue
-        turn = Turn(number, answers[number] if reached[number] else None, reached[number])
-        found.append(_judged(conversation, turn)._replace(opens_turn=reached[number] and not waiting))
-        waiting = waiting or reached[number]
-    return tuple(found)
+    return tuple(
+        _judged(conversation, turn)._replace(opens_turn=opens)
+        for turn, opens in messages(lines, is_person, reaches_people(lines))
+    )
 
 
 def _judged(conversation: Conversation, turn: Turn) -> Contribution:

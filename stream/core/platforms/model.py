@@ -237,6 +237,24 @@ def next_answers(lines: Sequence[Line], answers: Callable[[Line], bool]) -> list
     return found
 
 
+def messages(
+    lines: Sequence[Line], answers: Callable[[Line], bool], for_people: Sequence[bool]
+) -> Iterator[tuple[Turn, bool]]:
+    """Yield each of the customer's messages with the answer that came first after it.
+
+    The second value is whether no earlier message for people was still waiting then.
+    """
+    first_after = next_answers(lines, answers)
+    waiting = False
+    for number, line in enumerate(lines):
+        if answers(line):
+            waiting = False
+        if is_customer(line):
+            reached = for_people[number]
+            yield Turn(number, first_after[number] if reached else None, reached), reached and not waiting
+            waiting = waiting or reached
+
+
 def share(contributions: Iterable[Contribution], most_ms: int) -> Figure:
     """Return the share of the units that count which were answered within ``most_ms``."""
     counted = [one for one in contributions if one.counts]

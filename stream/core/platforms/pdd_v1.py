@@ -27,10 +27,9 @@ from stream.core.platforms.model import (
     by_time,
     day_of,
     is_bot,
-    is_customer,
     is_person,
     made,
-    next_answers,
+    messages,
     within_hours,
 )
 
@@ -44,19 +43,10 @@ IN_TIME_MS: Final = 300_000
 def contribute(conversation: Conversation) -> tuple[Contribution, ...]:
     """Return the customer's messages, each with the answer that came first after it."""
     lines = conversation.lines
-    answers = next_answers(lines, _is_answer)
-    found: list[Contribution] = []
-    waiting = False
-    for number, line in enumerate(lines):
-        if _is_answer(line):
-            waiting = False
-        if not is_customer(line):
-            continue
-        found.append(
-            _judged(conversation, Turn(number, answers[number], True))._replace(opens_turn=not waiting)
-        )
-        waiting = True
-    return tuple(found)
+    return tuple(
+        _judged(conversation, turn)._replace(opens_turn=opens)
+        for turn, opens in messages(lines, _is_answer, [True] * len(lines))
+    )
 
 
 def _is_answer(line: Line) -> bool:
