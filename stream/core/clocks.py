@@ -15,6 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
+from stream.core.book import RuleBook
 from stream.core.limits import Limits
 from stream.core.state import SETTLED_LIMIT, Clock, ClockState, State
 from stream.core.worktime import Worktime
@@ -122,6 +123,18 @@ def start(
     )
     state.running.append(clock)
     return clock
+
+
+def start_by_policy(
+    book: RuleBook, state: State, kind: str, t: int, *, issue: str | None = None, party: str | None = None
+) -> Clock | None:
+    """Start a clock at ``t`` as the policy says that holds for it; None where none does."""
+    attributes = state.attributes if party is None else {**state.attributes, "department": party}
+    policy = book.clock_policy(kind, attributes)
+    if policy is None:
+        return None
+    moments, target = policy.moments(t), len(policy.warn_ms)
+    return start(state, kind, policy.id, t, moments, target=target, issue=issue, party=party)
 
 
 def earliest(state: State, limits: Limits) -> int:

@@ -85,7 +85,7 @@ def apply(book: RuleBook, state: State, event: IssueEvent, t: int) -> tuple[list
     late = t < issue.leg_since
     after = None if late else TRANSITIONS.get((IssueState(issue.status), type(event)))
     counted = []
-    if isinstance(event, IssueAnswered) and event.by != issue.leg and event.by in issue.legs_ms:
+    if isinstance(event, IssueAnswered) and _is_anothers(event.by, issue.leg, _departments(state, issue)):
         # A department answers that was asked before; whoever owes now still does.
         after = None
         counted.append("issue_answered_by_another")
@@ -104,7 +104,7 @@ def apply(book: RuleBook, state: State, event: IssueEvent, t: int) -> tuple[list
 def _open(book: RuleBook, state: State, event: IssueEvent, t: int) -> tuple[list[Fired], list[str]]:
     issue = Issue(event.issue_id, t, leg_since=t, status=_OPEN, inferred=not isinstance(event, IssueOpened))
     state.issues.append(issue)
-    _start(book, state, issue, RESOLUTION, t)
+    clocks.start_by_policy(book, state, RESOLUTION, t, issue=issue.issue_id)
     if isinstance(event, IssueOpened):
         _describe(state, issue, event, t)
         return [], []
@@ -143,7 +143,7 @@ def _move(book: RuleBook, state: State, issue: Issue, event: IssueEvent, after: 
     if before is _RESOLVED:
         issue.reopened += 1
         issue.resolved_at = None
-        _start(book, state, issue, RESOLUTION, t)
+        clocks.start_by_policy(book, state, RESOLUTION, t, issue=issue.issue_id)
     else:
         leg = _holder(issue)
         issue.legs_ms[leg] = issue.legs_ms.get(leg, 0) + t - issue.leg_since
@@ -172,12 +172,13 @@ def _tell_clocks(book: RuleBook, state: State, issue: Issue, event: IssueEvent, 
     if isinstance(event, IssueHandedOff):
         return _hand_off(book, state, issue, event.to or SOME_DEPARTMENT, t)
     wrong: list[Fired] = []
+    departments = _departments(state, issue)
     for clock in _clocks_of(state, issue):
         if clock.started_at > t or (clock.stopped_at is not None and t >= clock.stopped_at):
             continue
         is_leg = state.names[clock.kind] == LEG
         if isinstance(event, IssueAnswered):
-            if is_leg and not _is_anothers(state, issue, clock, event.by):
+            if is_leg and not _is_anothers(event.by, _party(state, clock), departments):
                 wrong += clocks.answer(state, clock, t)
         elif isinstance(event, IssueResolved):
             wrong += (clocks.stop if is_leg else clocks.answer)(state, clock, t)
@@ -197,7 +198,7 @@ def _hand_off(book: RuleBook, state: State, issue: Issue, party: str, t: int) ->
         if _party(state, clock) == party:
             return wrong
         wrong += clocks.stop(state, clock, t)
-    started = _start(book, state, issue, LEG, t, party)
+    started = clocks.start_by_policy(book, state, LEG, t, issue=issue.issue_id, party=party)
     if started is not None and t < issue.leg_since:
         # Told of late: what came after it is known.
         if issue.answered_at is not None and issue.answered_at >= t:
@@ -207,28 +208,19 @@ def _hand_off(book: RuleBook, state: State, issue: Issue, party: str, t: int) ->
     return wrong
 
 
-def _is_anothers(state: State, issue: Issue, clock: Clock, by: str | None) -> bool:
-    """Whether the answer is another department's, one that this issue was handed to as well."""
-    return by != _party(state, clock) and any(
-        _party(state, other) == by for other in _clocks_of(state, issue) if other.party is not None
-    )
+def _departments(state: State, issue: Issue) -> set[str]:
+    """Return the departments that this issue was handed to, as far as its legs and its clocks know."""
+    parties = {party for clock in _clocks_of(state, issue) if (party := _party(state, clock)) is not None}
+    return (parties | issue.legs_ms.keys() | {issue.leg}) - {AGENT, PAUSED_LEG}
+
+
+def _is_anothers(by: str | None, owing: str | None, departments: set[str]) -> bool:
+    """Whether an answer is that of another department that was asked; any other is that of whoever owes."""
+    return by != owing and by in departments
 
 
 def _party(state: State, clock: Clock) -> str | None:
     return None if clock.party is None else state.names[clock.party]
-
-
-def _start(
-    book: RuleBook, state: State, issue: Issue, kind: str, t: int, party: str | None = None
-) -> Clock | None:
-    attributes = state.attributes if party is None else {**state.attributes, "department": party}
-    policy = book.clock_policy(kind, attributes)
-    if policy is None:
-        return None
-    target = len(policy.warn_ms)
-    return clocks.start(
-        state, kind, policy.id, t, policy.moments(t), target=target, issue=issue.issue_id, party=party
-    )
 
 
 def _clocks_of(state: State, issue: Issue) -> Iterator[Clock]:

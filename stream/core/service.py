@@ -34,9 +34,7 @@ def _open_turn(book: RuleBook, state: State, t: int) -> None:
     state.turns.append(Turn(t, t))
     del state.turns[:-TURN_LIMIT]
     kind = "first_response" if state.human_at is None else "next_response"
-    policy = book.clock_policy(kind, state.attributes)
-    if policy is not None:
-        clocks.start(state, kind, policy.id, t, policy.moments(t), target=len(policy.warn_ms))
+    clocks.start_by_policy(book, state, kind, t)
 
 
 def agent_said(book: RuleBook, state: State, sender: Sender, t: int) -> tuple[Fired, ...]:

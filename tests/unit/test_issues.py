@@ -139,6 +139,13 @@ def test_another_departments_answer_does_not_settle_this_ones_clock() -> None:
     assert case.clock("leg", 2).state is ClockState.ANSWERED
 
 
+def test_answer_of_somebody_who_is_no_department_is_that_of_whoever_owes() -> None:
+    """Chat systems name the person who passes the answer on, or just `agent`."""
+    case = handed_off().say("issue.answered", 40, by="agent")
+    assert (case.clock("leg").state, case.issue.status) == (ClockState.ANSWERED, IssueState.ANSWERED)
+    assert case.counted == []
+
+
 def test_same_department_asked_again_owes_since_the_first_time() -> None:
     case = handed_off().say("issue.handed_off", 50, to="operations")
     assert case.clock("leg").started_at == 10 * SECOND
