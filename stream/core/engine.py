@@ -97,6 +97,7 @@ def apply(
     if t < state.last_at:
         work.note("late")
     was_closed = state.closed_at is not None
+    had_category = "category" in state.attributes
     applied = True
     if message is not None:
         messages.apply(work, message, t)
@@ -104,6 +105,8 @@ def apply(
         attributes.merge(state, event)
         applied = _apply(work, event, t)
     state.last_at = max(state.last_at, t)
+    if not had_category and "category" in state.attributes:
+        work.introduce()
     if was_closed and applied and state.closed_at is not None:
         # A rating or a late event after the close: the next revision of the summary.
         work.summarise()

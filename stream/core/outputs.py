@@ -107,6 +107,14 @@ class Outcome(StrEnum):
     UNKNOWN = "unknown"
 
 
+class BotOutcome(StrEnum):
+    """How the bot's stage of a conversation ended: without a person, at a person, or there was none."""
+
+    NONE = "none"
+    CONTAINED = "contained"
+    HANDED_OVER = "handed_over"
+
+
 class Basis(Struct, frozen=True, kw_only=True, gc=False):
     """One thing a number rests on: its name, its value, and how much it weighed."""
 
@@ -156,7 +164,11 @@ class IssueOutcome(Struct, frozen=True, kw_only=True, gc=False):
 
 
 class Summary(Struct, frozen=True, kw_only=True, gc=False):
-    """What a conversation came to, told at close; a later ``revision`` replaces an earlier one."""
+    """What a conversation came to, told at close; a higher ``revision`` replaces a lower one.
+
+    ``followed_by`` are the conversations in which the customer came back with the same matter; then it is
+    ``reopened``. ``repeat_contact`` says that this one came soon after another of the same customer.
+    """
 
     conversation_id: str
     revision: int
@@ -183,12 +195,20 @@ class Summary(Struct, frozen=True, kw_only=True, gc=False):
     clocks: tuple[ClockOutcome, ...]
     issues: tuple[IssueOutcome, ...] = ()
     counted: dict[str, int] = field(default_factory=dict)
+    bot_outcome: BotOutcome = BotOutcome.NONE
+    followed_by: tuple[str, ...] = ()
+    reopened: bool = False
+    repeat_contact: bool = False
 
 
 class Contact(Struct, frozen=True, kw_only=True, gc=False):
-    """One conversation seen from the customer's side; reopening is judged on it."""
+    """One conversation seen from the customer's side; reopening is judged on it.
 
-    customer_id: str
+    Written when the category is known (``revision`` 0; not closed yet) and with every revision of the
+    summary, which it carries. ``source_partition`` is that of the conversation, where there are any.
+    """
+
+    customer_id: str | None
     conversation_id: str
     revision: int
     shop_id: str | None
@@ -197,3 +217,10 @@ class Contact(Struct, frozen=True, kw_only=True, gc=False):
     closed_at: At | None
     outcome: Outcome | None
     rating: float | None
+    summary: Summary | None = None
+    source_partition: int | None = None
+
+    @property
+    def key(self) -> str:
+        """Whose contact it is: the customer's; of one who is not known, the conversation's own."""
+        return self.conversation_id if self.customer_id is None else self.customer_id

@@ -51,7 +51,9 @@ def agent_said(book: RuleBook, state: State, sender: Sender, t: int) -> tuple[Fi
                 wrong += clocks.answer(state, clock, t)
     if sender.mode in PERSONAL:
         state.human_at = t if state.human_at is None else max(state.human_at, t)
-        state.bot_stage = False
+        if state.bot_stage:
+            state.bot_stage = False
+            state.count("bot_to_human")
         _answer_turn(book, state, t)
     return tuple(wrong)
 

@@ -32,11 +32,19 @@ SETTLED_LIMIT = 64
 
 
 class Source(IntEnum):
-    """Where an applied offset belongs: one per source topic."""
+    """Where an applied offset belongs: one per source topic.
+
+    Contacts go to customers' records (``stream.core.customers``), the others to conversations'.
+    """
 
     MESSAGES = 0
     TIMERS = 1
     CONTROL = 2
+    CONTACTS = 3
+
+
+APPLIED = (Source.MESSAGES, Source.TIMERS, Source.CONTROL)
+"""What ``State.applied`` holds, in this order."""
 
 
 class ClockState(IntEnum):

@@ -7,6 +7,7 @@ from stream.core.annotation import Annotation, Scores
 from stream.core.book import RuleBook
 from stream.core.outputs import (
     Basis,
+    BotOutcome,
     ClockOutcome,
     Contact,
     Finding,
@@ -114,13 +115,12 @@ def of(book: RuleBook, state: State) -> Summary:
         counted={
             name: count for name, count in sorted(state.counts.items()) if not name.startswith("finding.")
         },
+        bot_outcome=_bot_outcome(state),
     )
 
 
-def contact_of(summary: Summary) -> Contact | None:
-    """Return the record that reopening is judged on; none where the customer is not known."""
-    if summary.customer_id is None:
-        return None
+def contact_of(summary: Summary) -> Contact:
+    """Return the record that reopening is judged on; it carries the summary."""
     return Contact(
         customer_id=summary.customer_id,
         conversation_id=summary.conversation_id,
@@ -131,7 +131,35 @@ def contact_of(summary: Summary) -> Contact | None:
         closed_at=summary.closed_at,
         outcome=summary.outcome,
         rating=summary.rating,
+        summary=summary,
     )
+
+
+def first_contact(state: State) -> Contact | None:
+    """Return the record of a conversation that is under way and known by its category.
+
+    None where it was summed up before (its next summary says it all), or nobody knows the customer.
+    """
+    attributes = state.attributes
+    if state.revision or "customer_id" not in attributes:
+        return None
+    return Contact(
+        customer_id=attributes["customer_id"],
+        conversation_id=state.conversation_id,
+        revision=0,
+        shop_id=attributes.get("shop_id"),
+        category=attributes.get("category"),
+        opened_at=state.opened_at,
+        closed_at=None,
+        outcome=None,
+        rating=None,
+    )
+
+
+def _bot_outcome(state: State) -> BotOutcome:
+    if "bot_to_human" in state.counts:
+        return BotOutcome.HANDED_OVER
+    return BotOutcome.CONTAINED if state.bot_stage else BotOutcome.NONE
 
 
 def _unanswered(state: State) -> bool:

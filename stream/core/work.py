@@ -131,7 +131,11 @@ class Work:
         """Make the next revision of the summary, and the contact that goes with it."""
         self.state.revision += 1
         self.summary = summary.of(self.book, self.state)
-        contact = summary.contact_of(self.summary)
+        self.contacts += (summary.contact_of(self.summary),)
+
+    def introduce(self) -> None:
+        """Tell of the conversation from the customer's side, now that its category is known."""
+        contact = summary.first_contact(self.state)
         if contact is not None:
             self.contacts += (contact,)
 

@@ -16,6 +16,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from msgspec.structs import replace
+
 from alerts.model import Alert
 from stream import alerting
 from stream.core import clocks, engine
@@ -27,14 +29,14 @@ from stream.core.engine import Step
 from stream.core.events import Message, Received, Role, Tick, Timer
 from stream.core.outputs import Contact, Finding, Score, Summary
 from stream.core.rules import Rule
-from stream.core.state import Source, State
+from stream.core.state import APPLIED, Source, State
 from stream.packs.check import Annotates
 
 # Stale heap entries are swept when they outnumber the conversations so many times over.
 _SWEEP_FACTOR = 4
 _SWEEP_MINIMUM = 1024
 
-_NOTHING = (-1,) * len(Source)
+_NOTHING = (-1,) * len(APPLIED)
 
 
 class Held(NamedTuple):
@@ -299,7 +301,9 @@ class Conversations:
             records.extend(step.scores)
         if step.summary is not None:
             records.append(step.summary)
-            records.extend(step.contacts)
+        if step.contacts:
+            partition = self._source_partition
+            records.extend(replace(contact, source_partition=partition) for contact in step.contacts)
         if step.counted:
             done.counted.update(step.counted)
 

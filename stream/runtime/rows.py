@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import tzinfo
 
+from msgspec.structs import replace
+
 from alerts.model import Alert
 from stream import wire
 from stream.core.outputs import Contact, Finding, Score, Summary
@@ -16,6 +18,8 @@ def row_of(record: Record, zone: tzinfo) -> RecordRow:
     if isinstance(record, Alert):
         body = wire.encode_alert(record, zone)
         return RecordRow("alert", record.alert_id, record.conversation_id, record.at, body)
+    if isinstance(record, Contact):
+        record = replace(record, summary=None)  # it has a row of its own
     body = wire.encode(record, zone)
     if isinstance(record, Finding):
         return RecordRow("finding", record.finding_id, record.conversation_id, record.at, body)
@@ -26,5 +30,5 @@ def row_of(record: Record, zone: tzinfo) -> RecordRow:
             "conversation", record.conversation_id, record.conversation_id, record.closed_at, body
         )
     if isinstance(record, Contact):
-        return RecordRow("contact", record.customer_id, record.conversation_id, record.opened_at, body)
+        return RecordRow("contact", record.key, record.conversation_id, record.opened_at, body)
     raise TypeError(type(record).__name__)

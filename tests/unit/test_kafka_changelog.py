@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.core import state as states
-from stream.core.state import Source, State
+from stream.core.state import APPLIED, State
 from stream.runtime.conversations import Applied
 from stream.runtime.kafka import changelog
 from stream.runtime.kafka.changelog import Replay
@@ -22,7 +22,7 @@ def record(applied: Sequence[int], words: str = "") -> bytes:
     return states.encode(state)
 
 
-offsets = st.tuples(*(st.integers(-1, 2**40) for _ in Source))
+offsets = st.tuples(*(st.integers(-1, 2**40) for _ in APPLIED))
 
 
 @given(offsets)

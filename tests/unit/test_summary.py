@@ -87,11 +87,12 @@ def test_figures_of_the_turns() -> None:
     }
 
 
-def test_contact_needs_a_customer() -> None:
-    assert summary.contact_of(summary.of(EMPTY_BOOK, closed())) is None
+def test_contact_of_an_unknown_customer_goes_by_its_conversation() -> None:
+    unknown = summary.contact_of(summary.of(EMPTY_BOOK, closed()))
+    assert (unknown.customer_id, unknown.key) == (None, unknown.conversation_id)
     contact = summary.contact_of(summary.of(EMPTY_BOOK, closed(attributes={"customer_id": "u-1"})))
-    assert contact is not None
     assert (contact.customer_id, contact.conversation_id, contact.revision) == ("u-1", "c-1", 1)
+    assert (contact.key, contact.summary is not None) == ("u-1", True)
 
 
 @pytest.mark.parametrize(("negated", "pleased"), [(False, True), (True, False)])

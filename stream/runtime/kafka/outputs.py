@@ -27,7 +27,7 @@ async def tell(
         if isinstance(record, Score):
             continue
         if isinstance(record, Contact):
-            contacts.append(Row(record.customer_id.encode(), wire.encode(record, zone)))
+            contacts.append(Row(record.key.encode(), wire.encode(record, zone)))
             continue
         key = record.conversation_id.encode()
         if isinstance(record, Alert):

@@ -24,7 +24,7 @@ from typing import Protocol
 
 from stream import wire
 from stream.core.events import Received, Tick, Timer
-from stream.core.state import Source, UnsupportedVersionError
+from stream.core.state import APPLIED, Source, UnsupportedVersionError
 from stream.runtime.conversations import Applied, Conversations, Input, Knowledge
 from stream.runtime.kafka import outputs
 from stream.runtime.kafka.changelog import Replay
@@ -398,7 +398,7 @@ class ConversationProcessor:
         of batches, behind whatever was applied before.
         """
         await self._take_slot()
-        limits = [committed.get(source, 0) for source in Source]
+        limits = [committed.get(source, 0) for source in APPLIED]
         gone = self.conversations.drop_gone(limits) if self.running else []
         if not gone:
             self._free_slot()
