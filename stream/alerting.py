@@ -21,7 +21,8 @@ from msgspec import Struct, field
 from alerts.model import Alert, AlertFinding, AlertStatus, Link, Severity, alert_id
 from stream.core import clocks
 from stream.core import outputs as core
-from stream.core.book import ClockKind, RuleBook
+from stream.core.book import RuleBook
+from stream.core.kinds import KINDS
 from stream.core.outputs import Finding, FindingKind, FindingStatus
 from stream.core.state import State
 
@@ -43,13 +44,6 @@ KIND_TITLES = {
     FindingKind.PROTOCOL: "处置流程",
     FindingKind.PRIVACY: "隐私安全",
     FindingKind.SERVICE: "服务机会",
-}
-
-CLOCK_TITLES = {
-    ClockKind.FIRST_RESPONSE: "首次响应",
-    ClockKind.NEXT_RESPONSE: "后续响应",
-    ClockKind.LEG: "部门答复",
-    ClockKind.RESOLUTION: "问题解决",
 }
 
 
@@ -275,7 +269,7 @@ class _Teller:
             return kind
         late = {policy.severity["breach"], *(told.severity for _, told in policy.escalate)}
         passed = worst.severity.value in {severity.value for severity in late}
-        return f"{CLOCK_TITLES[policy.clock]}{'超时' if passed else '即将超时'}"
+        return f"{KINDS[policy.clock].title}{'超时' if passed else '即将超时'}"
 
     def _advice(self, rule_id: str) -> str:
         known = self.book.rules.get(rule_id) or self.book.clock_policy_by_id(rule_id)

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 
+from stream.core.calendars import Calendar
 from stream.core.category import CategoryTable
 from stream.core.judge import Judge
 from stream.core.lexicon import Term
@@ -17,15 +17,6 @@ from stream.core.limits import DEFAULT_LIMITS, Limits
 from stream.core.outputs import Severity
 from stream.core.rules import RuleTable
 from stream.core.worktime import ALWAYS, Worktime
-
-
-class ClockKind(StrEnum):
-    """What a clock times."""
-
-    FIRST_RESPONSE = "first_response"
-    NEXT_RESPONSE = "next_response"
-    LEG = "leg"
-    RESOLUTION = "resolution"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +34,13 @@ class ClockPolicy:
 
     ``severity``, ``audience`` and ``why`` are by ``warn`` and ``breach``. Times count in
     ``worktime``. ``warn_ms`` are from the start, ascending, below ``target_ms``; an answer at the
-    target is in time. ``escalate``
-    are the steps after the breach, each with milliseconds from there, ascending. ``counts`` are
-    sender modes. ``match`` narrows the policy as a rule's scope does; all must hold.
+    target is in time. ``escalate`` are the steps after the breach, each with milliseconds from there,
+    ascending. ``counts`` are sender modes. ``match`` narrows the policy as a rule's scope does,
+    ``promotions`` to those times of a calendar; all must hold.
     """
 
     id: str
-    clock: ClockKind
+    clock: str
     pack_version: str
     target_ms: int
     warn_ms: tuple[int, ...]
@@ -63,6 +54,20 @@ class ClockPolicy:
     line: int = 0
     escalate: tuple[tuple[int, Telling], ...] = ()
     worktime: Worktime = ALWAYS
+    promotions: tuple[Calendar, frozenset[str]] | None = None
+
+    @property
+    def asks(self) -> int:
+        """How much the policy asks for: of two that hold the one that asks for more counts."""
+        return len(self.match) + (self.promotions is not None)
+
+    def holds(self, attributes: Mapping[str, str], t: int) -> bool:
+        """Return whether the policy is for a clock that starts at ``t`` where these attributes hold."""
+        if self.promotions is not None:
+            calendar, titles = self.promotions
+            if calendar.promotion(t) not in titles:
+                return False
+        return all(attributes.get(key) in known for key, known in self.match)
 
     def moments(self, start: int, stood_ms: int = 0) -> list[int]:
         """Return when something is told of a clock that started at ``start`` and stood still so long.
@@ -108,17 +113,23 @@ class RuleBook:
     limits: Limits = DEFAULT_LIMITS
     judge: Judge | None = None
     _clock_by_id: Mapping[str, ClockPolicy] = field(init=False, repr=False, compare=False)
+    _clocks_of: Mapping[str, tuple[ClockPolicy, ...]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         # Of two with one id the first counts: they stand in the order in which they are tried.
         object.__setattr__(self, "_clock_by_id", {policy.id: policy for policy in reversed(self.clocks)})
-
-    def clock_policy(self, clock: str, attributes: Mapping[str, str | None]) -> ClockPolicy | None:
-        """Return the policy for a clock: of those that match, the one that asks for most, then by id."""
+        kinds: dict[str, tuple[ClockPolicy, ...]] = {}
         for policy in self.clocks:
-            if policy.clock == clock and all(attributes.get(key) in known for key, known in policy.match):
-                return policy
-        return None
+            kinds[policy.clock] = (*kinds.get(policy.clock, ()), policy)
+        object.__setattr__(self, "_clocks_of", kinds)
+
+    def times(self, kind: str) -> bool:
+        """Return whether some policy times clocks of that kind."""
+        return kind in self._clocks_of
+
+    def clock_policy(self, kind: str, attributes: Mapping[str, str], t: int) -> ClockPolicy | None:
+        """Return the policy for a clock that starts at ``t``: of those that hold the first in order."""
+        return next((one for one in self._clocks_of.get(kind, ()) if one.holds(attributes, t)), None)
 
     def clock_policy_by_id(self, policy_id: str) -> ClockPolicy | None:
         """Return a policy by its id."""

@@ -15,8 +15,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
-from stream.core.book import RuleBook
+from stream.core.book import ClockPolicy, RuleBook
 from stream.core.limits import Limits
+from stream.core.outputs import Severity
 from stream.core.state import SETTLED_LIMIT, Clock, ClockState, State
 from stream.core.worktime import Worktime
 
@@ -25,6 +26,9 @@ IDLE = "idle"
 FORGET = "forget"
 # A rule that waits (`wait`/`unless`): its clock's policy is the rule's id.
 RULE = "rule"
+# Severities by rank.
+_SEVERITIES = tuple(Severity)
+NO_FACTS: Mapping[str, str] = {}
 # The two that a person's answer settles.
 RESPONSES = frozenset({"first_response", "next_response"})
 # From a hand-off until that department answers; from an issue's opening until it is resolved.
@@ -43,6 +47,7 @@ class Happening(StrEnum):
     RESUMED = "resumed"
     PAUSED = "paused"
     CONTINUED = "continued"
+    LEFT = "left"
 
 
 # A missing entry leaves the clock as it is: an answer to a settled clock changes nothing.
@@ -68,6 +73,11 @@ TRANSITIONS: Mapping[tuple[ClockState, Happening], ClockState] = {
     (ClockState.PAUSED, Happening.CONTINUED): ClockState.RUNNING,
     (ClockState.PAUSED, Happening.ANSWERED_IN_TIME): ClockState.ANSWERED,
     (ClockState.PAUSED, Happening.STOPPED_IN_TIME): ClockState.STOPPED,
+    # Whom it was owed to has gone.
+    (ClockState.RUNNING, Happening.LEFT): ClockState.ABANDONED,
+    (ClockState.ABANDONED, Happening.RESUMED): ClockState.RUNNING,
+    (ClockState.ABANDONED, Happening.ANSWERED_IN_TIME): ClockState.ANSWERED,
+    (ClockState.ABANDONED, Happening.ANSWERED_AFTER): ClockState.ANSWERED_LATE,
 }
 
 
@@ -109,7 +119,7 @@ def start(
     issue it belongs to, ``party`` the department that owes where that is not the agent.
     """
     # A rule's clocks are numbered apart: another pack's rules must not change the ids of these.
-    numbered = state.intern(f"{kind}:{policy}" if kind == RULE else kind)
+    numbered = state.intern(named(kind, policy) if kind == RULE else kind)
     number = state.clock_counts[numbered] = state.clock_counts.get(numbered, 0) + 1
     clock = Clock(
         kind=numbered,
@@ -125,16 +135,58 @@ def start(
     return clock
 
 
+def named(kind: str, detail: str) -> str:
+    """Return what a clock of a kind is called that is about one thing of several: ``rule:<its id>``."""
+    return f"{kind}:{detail}"
+
+
+def policy_for(
+    book: RuleBook,
+    state: State,
+    kind: str,
+    t: int,
+    *,
+    issue: str | None = None,
+    party: str | None = None,
+    facts: Mapping[str, str] = NO_FACTS,
+) -> ClockPolicy | None:
+    """Return the policy that holds for a clock that starts at ``t``; None where none does.
+
+    ``facts`` are what only this clock knows, beside the conversation's attributes.
+    """
+    if not book.times(kind):
+        return None
+    known: dict[str, str] = {**state.attributes, "severity": _SEVERITIES[state.gravest], **facts}
+    if party is not None:
+        known["department"] = party
+    if issue is not None:
+        priority = next((one.priority for one in state.issues if one.issue_id == issue), None)
+        if priority is not None:
+            known["priority"] = priority
+    return book.clock_policy(kind, known, t)
+
+
 def start_by_policy(
-    book: RuleBook, state: State, kind: str, t: int, *, issue: str | None = None, party: str | None = None
+    book: RuleBook,
+    state: State,
+    kind: str,
+    t: int,
+    *,
+    detail: str | None = None,
+    issue: str | None = None,
+    party: str | None = None,
+    facts: Mapping[str, str] = NO_FACTS,
 ) -> Clock | None:
-    """Start a clock at ``t`` as the policy says that holds for it; None where none does."""
-    attributes = state.attributes if party is None else {**state.attributes, "department": party}
-    policy = book.clock_policy(kind, attributes)
+    """Start a clock at ``t`` as the policy says that holds for it; None where none does.
+
+    ``detail`` tells clocks of one kind apart that run side by side.
+    """
+    policy = policy_for(book, state, kind, t, issue=issue, party=party, facts=facts)
     if policy is None:
         return None
     moments, target = policy.moments(t), len(policy.warn_ms)
-    return start(state, kind, policy.id, t, moments, target=target, issue=issue, party=party)
+    name = kind if detail is None else named(kind, detail)
+    return start(state, name, policy.id, t, moments, target=target, issue=issue, party=party)
 
 
 def earliest(state: State, limits: Limits) -> int:
@@ -247,6 +299,13 @@ def stop(state: State, clock: Clock, at: int) -> tuple[Fired, ...]:
         return ()
     in_time = _in_time(clock, at)
     return _end(state, clock, at, Happening.STOPPED_IN_TIME if in_time else Happening.STOPPED_AFTER)
+
+
+def leave(state: State, clock: Clock, at: int) -> tuple[Fired, ...]:
+    """End a clock whose customer has gone; return the fired moments that this proves wrong."""
+    if clock.stopped_at is not None:
+        return ()
+    return _end(state, clock, at, Happening.LEFT)
 
 
 def resume(state: State, clock: Clock) -> None:

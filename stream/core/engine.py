@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from msgspec.structs import replace
 
-from stream.core import attributes, clocks, findings, issues, lifecycle, messages, rules, service
+from stream.core import attributes, clocks, findings, issues, kinds, lifecycle, messages, rules, service
 from stream.core.annotation import EMPTY, Annotation
 from stream.core.book import RuleBook
 from stream.core.clocks import Due, Fired
@@ -104,6 +104,7 @@ def apply(
     else:
         attributes.merge(state, event)
         applied = _apply(work, event, t)
+        work.take_back(kinds.happened(book, state, event, t))
     state.last_at = max(state.last_at, t)
     if not had_category and "category" in state.attributes:
         work.introduce()

@@ -104,9 +104,10 @@ def apply(book: RuleBook, state: State, event: IssueEvent, t: int) -> tuple[list
 def _open(book: RuleBook, state: State, event: IssueEvent, t: int) -> tuple[list[Fired], list[str]]:
     issue = Issue(event.issue_id, t, leg_since=t, status=_OPEN, inferred=not isinstance(event, IssueOpened))
     state.issues.append(issue)
-    clocks.start_by_policy(book, state, RESOLUTION, t, issue=issue.issue_id)
     if isinstance(event, IssueOpened):
         _describe(state, issue, event, t)
+    clocks.start_by_policy(book, state, RESOLUTION, t, issue=issue.issue_id)
+    if isinstance(event, IssueOpened):
         return [], []
     wrong, counted = apply(book, state, event, t)
     return wrong, ["unknown_issue", *counted]
@@ -127,6 +128,8 @@ def open_ms(issue: Issue, until: int) -> dict[str, int]:
 
 
 def _describe(state: State, issue: Issue, event: IssueOpened, t: int) -> None:
+    if event.priority is not None:
+        issue.priority = event.priority
     if event.category is not None:
         issue.category = event.category
         state.attributes["category"] = event.category

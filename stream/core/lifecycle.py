@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stream.core import clocks, rules
+from stream.core import clocks, kinds, rules
 from stream.core.rules import RuleHit
 from stream.core.state import State
 from stream.core.work import Work, role_counts
@@ -11,6 +11,7 @@ from stream.core.work import Work, role_counts
 def close(work: Work, t: int, *, by: str | None, inferred: bool) -> None:
     """Close the conversation: clocks stop, rules about the whole of it are decided, it is summed up."""
     state = work.state
+    work.take_back(kinds.closing(work.book, state, t))
     for clock in list(clocks.all_of(state)):
         if clock.issue is None:  # what is owed to an issue is owed whether or not anybody chats
             work.take_back(clocks.stop(state, clock, t))
@@ -74,7 +75,7 @@ def keep_up_with_packs(work: Work, t: int) -> None:
             work.take_back(clocks.stop(state, clock, t))
     for clock in (*state.running, *state.paused):
         policy = book.clock_policy_by_id(state.names[clock.policy])
-        if policy is not None:
+        if policy is not None and kinds.KINDS[policy.clock].timed_anew:
             moments = policy.moments(clock.started_at, clock.stood_ms)
             if moments != clock.moments:
                 clocks.retime(state, clock, moments, len(policy.warn_ms), t)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stream.core import clocks, judge, lifecycle, rules, service, summary
+from stream.core import clocks, judge, kinds, lifecycle, lines, rules, service, summary
 from stream.core.annotation import Scores
 from stream.core.attributes import merge
 from stream.core.events import Message, Role
@@ -26,6 +26,7 @@ def apply(work: Work, event: Message, t: int) -> None:
     role = event.sender.role
     word = _WORDS[role]
     state.count(word)
+    lines.hear(state, event, t)
     if role is Role.CUSTOMER:
         if state.closed_at is not None:
             lifecycle.reopen(work)
@@ -36,6 +37,7 @@ def apply(work: Work, event: Message, t: int) -> None:
         work.take_back(service.agent_said(work.book, state, event.sender, t))
     elif role is Role.BOT:
         work.take_back(service.bot_said(state, t))
+    work.take_back(kinds.heard(work.book, state, kinds.Heard(event, work.annotation, t)))
     _apply_rules(work, event, word, t)
     if role is not Role.SYSTEM:
         state.last_role = word
@@ -100,7 +102,11 @@ def _apply_rules(work: Work, event: Message, role: str, t: int) -> None:
     for arm in outcome.arms:
         _arm(work, arm, t)
     for hit in outcome.hits:
-        work.tell_hit(hit, message_id=event.message_id)
+        if hit.rule.deed is None or hit.rule.staged:
+            work.tell_hit(hit, message_id=event.message_id)
+        else:
+            mode = event.sender.mode
+            work.take_back(kinds.act(work.book, state, hit.rule.deed, hit.rule.clock, mode, t))
 
 
 def _arm(work: Work, arm: Arm, t: int) -> None:

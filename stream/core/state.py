@@ -57,6 +57,7 @@ class ClockState(IntEnum):
     STOPPED = 4
     MISSED = 5
     PAUSED = 6
+    ABANDONED = 7
 
 
 class Turn(Struct, array_like=True, gc=False):
@@ -115,6 +116,7 @@ class Issue(Struct, array_like=True, gc=False):
     answered_at: int | None = None
     resolved_at: int | None = None
     reopened: int = 0
+    priority: str | None = None
 
 
 class Views(Struct, array_like=True, gc=False):
@@ -209,6 +211,10 @@ class State(Struct, array_like=True, gc=False):
     book: str = ""
     # Clocks that stand still: nothing of theirs comes due until they go on.
     paused: list[Clock] = field(default_factory=list)
+    # The rank of the gravest finding so far, clocks' own apart: policies may ask for it.
+    gravest: int = 0
+    # Who wrote when, packed: ``core.lines`` alone reads and writes it.
+    lines: bytes = b""
 
     def intern(self, name: str) -> int:
         """Return the index of ``name``, so that records repeat a number and not a text."""

@@ -12,7 +12,7 @@ from stream.core.annotation import EMPTY, Annotation
 from stream.core.book import RuleBook
 from stream.core.clocks import Due, Fired
 from stream.core.limits import DEFAULT_LIMITS, Limits
-from stream.core.outputs import Contact, Finding, Score, Summary
+from stream.core.outputs import Contact, Finding, FindingKind, FindingStatus, Score, Summary
 from stream.core.rules import Counts, Rule, RuleHit
 from stream.core.state import State
 
@@ -87,6 +87,8 @@ class Work:
     def tell(self, finding: Finding) -> None:
         """Gather a finding and count it for the summary."""
         self.findings += (finding,)
+        if finding.kind is not FindingKind.OLA and finding.status is FindingStatus.RAISED:
+            self.state.gravest = max(self.state.gravest, finding.severity.rank)
         self.state.count(f"finding.{finding.kind}", findings.weight(finding))
 
     def note(self, name: str) -> None:

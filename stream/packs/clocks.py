@@ -4,27 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
+from typing import NamedTuple
 
-from stream.core.book import ClockKind, ClockPolicy, Telling
-from stream.core.calendars import Calendar, NoWorkingTimeError
+from stream.core.book import ClockPolicy, Telling
+from stream.core.calendars import Calendar, DayKind, NoWorkingTimeError
 from stream.core.category import Category
 from stream.core.events import Mode
 from stream.core.findings import OWING
+from stream.core.kinds import KINDS
 from stream.core.outputs import Severity
 from stream.core.rules import reading
 from stream.core.rules.context import Context
-from stream.core.rules.source import Items, Node, Problem, Report, Text
+from stream.core.rules.source import Fields, Items, Node, Problem, Report, Text
 from stream.core.rules.why import CLOCK_PLACES, check_template
 from stream.core.worktime import ALWAYS, Worktime
 from stream.packs.model import RawPack, RawRule
-from stream.packs.rules import read_audience, read_scope
+from stream.packs.rules import read_audience, read_scope, without
 
 _STAGES = ("warn", "breach")
 _REQUIRED = ("id", "clock", "target", "severity", "why")
 _OPTIONAL = ("title", "warn", "audience", "counts", "advice", "match", "escalate", "calendar")
 
 # What a clock's policy may ask for beyond what a rule may.
-_MATCHED = ("agent_level", "department")
+_MATCHED = ("agent_level", "department", "priority", "severity", "step")
 
 # An answer typed by a person, or written by a machine and sent by a person.
 _PERSONAL = frozenset({Mode.HUMAN.value, Mode.ASSIST.value})
@@ -37,7 +39,7 @@ def compile_clock(pack: RawPack, raw: RawRule, calendars: Mapping[str, Calendar]
     entries = reading.fields(report, raw.node, f"clock {raw.id}", _REQUIRED, _OPTIONAL)
     if entries is None:
         return None
-    clock = reading.choice(report, entries["clock"], "clock", tuple(ClockKind))
+    clock = reading.choice(report, entries["clock"], "clock", tuple(KINDS))
     target = reading.duration(report, entries["target"], "target")
     warn = _warnings(report, entries.get("warn"), target)
     stages = _STAGES if warn else ("breach",)
@@ -48,7 +50,7 @@ def compile_clock(pack: RawPack, raw: RawRule, calendars: Mapping[str, Calendar]
     if "counts" in entries:
         counts = _modes(report, entries["counts"])
     advice = reading.text(report, entries["advice"], "advice") if "advice" in entries else ""
-    match = read_scope(report, entries.get("match"), "match", more=_MATCHED)
+    asked = _matched(report, entries.get("match"), calendars)
     escalate = _escalations(report, entries.get("escalate"))
     worktime = _worktime(report, entries.get("calendar"), calendars)
     if clock is None or target is None or any(p.severity == "error" for p in report.problems[before:]):
@@ -64,12 +66,43 @@ def compile_clock(pack: RawPack, raw: RawRule, calendars: Mapping[str, Calendar]
         counts=counts,
         why=why,
         advice=advice or "",
-        match=match,
+        match=asked.match,
+        promotions=asked.promotions,
         path=pack.path,
         line=raw.at.line,
         escalate=escalate,
         worktime=worktime,
     )
+
+
+class _Asked(NamedTuple):
+    """What a policy asks for."""
+
+    match: tuple[tuple[str, frozenset[str]], ...] = ()
+    promotions: tuple[Calendar, frozenset[str]] | None = None
+
+
+def _matched(report: Report, node: Node | None, calendars: Mapping[str, Calendar]) -> _Asked:
+    """Return what must hold: attributes, and `promotion` with the calendar and the titles of its periods."""
+    if not isinstance(node, Fields) or "promotion" not in node.entries:
+        return _Asked(read_scope(report, node, "match", more=_MATCHED))
+    match = read_scope(report, without(node, "promotion"), "match", more=_MATCHED)
+    period = node.entries["promotion"]
+    entries = reading.fields(report, period, "promotion", ("calendar", "title"), ())
+    if entries is None:
+        return _Asked(match)
+    name = reading.choice(report, entries["calendar"], "calendar", tuple(calendars))
+    titles = reading.texts(report, entries["title"], "title", at_least=1)
+    if name is None or titles is None:
+        return _Asked(match)
+    for title in titles:
+        if title not in _promotions(calendars[name]):
+            report.error(entries["title"], f"title: calendar {name} has no promotion '{title}'")
+    return _Asked(match, (calendars[name], frozenset(titles)))
+
+
+def _promotions(calendar: Calendar) -> set[str]:
+    return {plan.title for plan in calendar.days.values() if plan.kind is DayKind.PROMOTION}
 
 
 def _worktime(report: Report, node: Node | None, calendars: Mapping[str, Calendar]) -> Worktime:
@@ -87,7 +120,9 @@ def _worktime(report: Report, node: Node | None, calendars: Mapping[str, Calenda
 def ties(policies: Sequence[ClockPolicy]) -> Iterator[Problem]:
     """Yield the policies of a clock of which neither is more specific, where both may hold at once."""
     for first, second in combinations(policies, 2):
-        if first.clock is not second.clock or len(first.match) != len(second.match):
+        if first.clock != second.clock or first.asks != second.asks:
+            continue
+        if first.promotions and second.promotions and _apart(first.promotions, second.promotions):
             continue
         asked = dict(first.match)
         if all(known & asked.get(key, known) for key, known in second.match):
@@ -98,6 +133,11 @@ def ties(policies: Sequence[ClockPolicy]) -> Iterator[Problem]:
                 f"clock {second.id}: as specific as {first.id} at {first.path}:{first.line}, and both may "
                 "hold at once; let one match more, or give it the other's id to take its place",
             )
+
+
+def _apart(one: tuple[Calendar, frozenset[str]], other: tuple[Calendar, frozenset[str]]) -> bool:
+    """Return whether two policies ask for promotions of one calendar that are not the same."""
+    return one[0] is other[0] and not one[1] & other[1]
 
 
 def compile_category(raw: RawRule, context: Context) -> Category | None:

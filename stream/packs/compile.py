@@ -148,9 +148,10 @@ def _book(packs: Sequence[RawPack], assembly: _Assembly, options: Options) -> Ru
     content += sorted(options.disable)
     content.append(f"drafts={options.drafts}")
     content += sorted({_content(policy.worktime.calendar) for policy in assembly.clocks})
+    content += sorted({_content(policy.promotions[0]) for policy in assembly.clocks if policy.promotions})
     terms = [term for listed in assembly.lists.values() for term in listed.terms]
     # The policy that asks for most is tried first.
-    clocks = sorted(assembly.clocks, key=lambda policy: (-len(policy.match), policy.id))
+    clocks = sorted(assembly.clocks, key=lambda policy: (-policy.asks, policy.id))
     return RuleBook(
         version=sha256("\n".join(content).encode()).hexdigest()[:12],
         packs=tuple(PackInfo(pack.id, pack.version, pack.hash, pack.title, pack.path) for pack in packs),

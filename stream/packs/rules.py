@@ -9,8 +9,9 @@ from enum import StrEnum
 from hashlib import blake2b
 from typing import TypeVar
 
+from stream.core.kinds import BY_RULE
 from stream.core.outputs import FindingKind, Severity, Subject
-from stream.core.rules import Fire, Firing, Moment, Role, Rule, Status, reading
+from stream.core.rules import Deed, Fire, Firing, Moment, Role, Rule, Status, reading
 from stream.core.rules.conditions import decidable_at_close, parse_condition
 from stream.core.rules.context import Context
 from stream.core.rules.model import WHOLE_CONVERSATION, Condition
@@ -26,6 +27,9 @@ _DEPARTMENT = re.compile(r"department:\S{1,64}\Z")
 WIDEST_WINDOW = 100
 
 _REQUIRED = ("id", "title", "severity", "role", "when", "why")
+# A rule that moves a clock tells nothing: the clock's policy has the words.
+_REQUIRED_OF_DEEDS = ("id", "title", "role", "when")
+_OPTIONAL_OF_DEEDS = (*Deed, "status", "scope", "window")
 _OPTIONAL = (
     "subject", "status", "scope", "window", "on", "wait", "unless", "fire", "points", "audience", "advice",
     "topic",
@@ -61,6 +65,8 @@ def compile_rule(pack: RawPack, kind: FindingKind, raw: RawRule, context: Contex
     """Return the rule; what is wrong goes to the pack's report, and then nothing is returned."""
     report = pack.report
     before = len(report.problems)
+    if any(deed in raw.node.entries for deed in Deed):
+        return _compile_deed(pack, kind, raw, context)
     entries = reading.fields(report, raw.node, f"rule {raw.id}", _REQUIRED, _OPTIONAL)
     if entries is None:
         return None
@@ -108,6 +114,51 @@ def compile_rule(pack: RawPack, kind: FindingKind, raw: RawRule, context: Contex
         audiences=audience,
         path=pack.path,
         line=raw.at.line,
+    )
+
+
+def _compile_deed(pack: RawPack, kind: FindingKind, raw: RawRule, context: Context) -> Rule | None:
+    """Return a rule that starts, answers or stops a clock."""
+    report = pack.report
+    before = len(report.problems)
+    entries = reading.fields(report, raw.node, f"rule {raw.id}", _REQUIRED_OF_DEEDS, _OPTIONAL_OF_DEEDS)
+    if entries is None:
+        return None
+    deeds = [deed for deed in Deed if deed in entries]
+    if len(deeds) > 1:
+        report.error(raw.node, f"rule {raw.id}: only one of {', '.join(deeds)}")
+    clock = reading.choice(report, entries[deeds[0]], deeds[0], BY_RULE)
+    role = reading.choice(report, entries["role"], "role", tuple(Role))
+    title = reading.text(report, entries["title"], "title")
+    status = _optional(report, entries, "status", Status.ACTIVE)
+    context.window = _window(report, entries)
+    when = parse_condition(entries["when"], context)
+    scope = read_scope(report, entries.get("scope"), "scope")
+    if when is not None and decidable_at_close(when):
+        report.error(entries["when"], "when: that something never happens is known at close only")
+    failed = any(problem.severity == "error" for problem in report.problems[before:])
+    if failed or role is None or when is None or clock is None:
+        return None
+    return Rule(
+        id=raw.id,
+        title=title or "",
+        kind=kind,
+        pack_version=pack.stamp,
+        severity=Severity.INFO,
+        role=role,
+        subject=_SUBJECTS[role],
+        status=status,
+        when=when,
+        on=Moment.MESSAGE,
+        why="",
+        hash=_hash(entries),
+        topic=raw.id,
+        fire=Fire(Firing.EVERY),
+        scope=scope,
+        path=pack.path,
+        line=raw.at.line,
+        deed=deeds[0],
+        clock=clock,
     )
 
 
@@ -190,7 +241,7 @@ def _waiting(entries: Mapping[str, Node], when: Condition, context: Context) -> 
     role = reading.choice(report, node.entries["role"], "role", tuple(Role))
     # The condition looks at all that came since the rule began to wait.
     since = replace(context, window=WHOLE_CONVERSATION)
-    unless = parse_condition(_without(node, "role"), since)
+    unless = parse_condition(without(node, "role"), since)
     if unless is None or role is None or wait_ms is None:
         return None
     if not unless.needs_fresh:
@@ -216,7 +267,8 @@ def _optional(report: Report, entries: Mapping[str, Node], key: str, default: E)
     return reading.choice(report, entries[key], key, tuple(type(default))) or default
 
 
-def _without(node: Fields, key: str) -> Fields:
+def without(node: Fields, key: str) -> Fields:
+    """Return a mapping without one of its keys."""
     return Fields({name: value for name, value in node.entries.items() if name != key}, node.keys, node.at)
 
 

@@ -236,12 +236,12 @@ clocks:
 
 def test_clock_policies_are_chosen_by_what_they_match(tmp_path: Path):
     book = open_book([write(tmp_path, CLOCK, "ola/x.yaml")])
-    chosen = [book.clock_policy("first_response", {"tier": tier}) for tier in ("vip", None)]
+    chosen = [book.clock_policy("first_response", {"tier": tier}, 0) for tier in ("vip", None)]
     assert [(policy.id, policy.target_ms, policy.warn_ms) for policy in chosen if policy] == [
         ("ola.vip", 30_000, ()),
         ("ola.first", 60_000, (45_000,)),
     ]
-    assert book.clock_policy("next_response", {}) is None
+    assert book.clock_policy("next_response", {}, 0) is None
     assert book.clock_policy_by_id("ola.vip") is chosen[0]
 
 

@@ -22,6 +22,7 @@ from stream.core.rules.evaluate import (
 from stream.core.rules.model import (
     Arm,
     Counts,
+    Deed,
     Disarm,
     Fire,
     Firing,
@@ -41,6 +42,7 @@ __all__ = [
     "NOTHING",
     "Arm",
     "Counts",
+    "Deed",
     "Disarm",
     "Fire",
     "Firing",

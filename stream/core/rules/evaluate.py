@@ -261,6 +261,8 @@ def _may_fire(rule: Rule, own: RuleMemory, t: int) -> bool:
 
 
 def _fire(rule: Rule, own: RuleMemory, at: int, found: Found) -> RuleHit:
+    if rule.deed is not None:
+        return RuleHit(rule, at, 1, found.spans, found.terms, found.amount, found.score)
     own.fired += 1
     own.last_at = at
     if rule.fire.firing is Firing.ONCE and rule.on is not Moment.CLOSE:

@@ -29,6 +29,14 @@ class Role(StrEnum):
     ANY = "any"
 
 
+class Deed(StrEnum):
+    """What a rule does to a clock; such a rule tells nothing itself."""
+
+    STARTS = "starts"
+    ANSWERS = "answers"
+    STOPS = "stops"
+
+
 class Moment(StrEnum):
     """When a rule is decided."""
 
@@ -198,8 +206,9 @@ class Fire:
 class Rule:
     """One rule, compiled. ``hash`` covers what its memory depends on, not its wording.
 
-    Rules of one ``topic`` share an open alert: a later one of higher severity tells it again, another
-    does not. Without one of its own a rule's topic is its id.
+    With a ``deed`` a hit does that to the clock of the kind ``clock`` and is no finding; nothing of it is
+    remembered. Rules of one ``topic`` share an open alert: a later one of higher severity tells it again,
+    another does not. Without one of its own a rule's topic is its id.
     """
 
     id: str
@@ -225,6 +234,8 @@ class Rule:
     audiences: tuple[str, ...] = ()
     path: str = ""
     line: int = 0
+    deed: Deed | None = None
+    clock: str = ""
 
     @property
     def staged(self) -> bool:

@@ -1,0 +1,42 @@
+"""Clocks that rules start and end: an upset customer's wait for a word of comfort, and others like it.
+
+A rule that ``starts`` a clock says who is owed what, one that ``answers`` it what settles it, one that
+``stops`` it what lets nobody owe it any more. Of one kind at most one clock is open: who is upset already
+and says so again waits since the first time.
+"""
+
+from __future__ import annotations
+
+from stream.core import clocks
+from stream.core.book import RuleBook
+from stream.core.clocks import Fired
+from stream.core.events import Mode
+from stream.core.rules import Deed
+from stream.core.service import PERSONAL
+from stream.core.state import Clock, State
+
+
+def act(book: RuleBook, state: State, deed: Deed, kind: str, mode: Mode, t: int) -> tuple[Fired, ...]:
+    """Let a rule's hit on a message at ``t`` do what it does; return the told moments it disproves.
+
+    A message of a mode that the clock's policy does not count answers nothing.
+    """
+    of_kind = list(clocks.of_kinds(state, frozenset({kind})))
+    if deed is Deed.STARTS:
+        if not any(_covers(clock, t) for clock in of_kind):
+            clocks.start_by_policy(book, state, kind, t)
+        return ()
+    wrong: tuple[Fired, ...] = ()
+    for clock in of_kind:
+        if not _covers(clock, t):
+            continue
+        policy = book.clock_policy_by_id(state.names[clock.policy])
+        if deed is Deed.STOPS:
+            wrong += clocks.stop(state, clock, t)
+        elif mode in (PERSONAL if policy is None else policy.counts):
+            wrong += clocks.answer(state, clock, t)
+    return wrong
+
+
+def _covers(clock: Clock, t: int) -> bool:
+    return clock.started_at <= t and (clock.stopped_at is None or t < clock.stopped_at)
