@@ -100,7 +100,8 @@ class PackInfo:
 class RuleBook:
     """All knowledge of one moment; ``version`` is a short hash of what the packs contain.
 
-    ``clocks`` stand in the order in which they are tried. ``judge`` is the learned one's, for whole
+    ``clocks`` stand in the order in which they are tried; ``parties`` are the departments that they name.
+    ``judge`` is the learned one's, for whole
     conversations; without it these are judged by the scores of their turns.
     """
 
@@ -112,12 +113,15 @@ class RuleBook:
     categories: CategoryTable = field(default_factory=CategoryTable)
     limits: Limits = DEFAULT_LIMITS
     judge: Judge | None = None
+    parties: frozenset[str] = field(init=False, repr=False, compare=False)
     _clock_by_id: Mapping[str, ClockPolicy] = field(init=False, repr=False, compare=False)
     _clocks_of: Mapping[str, tuple[ClockPolicy, ...]] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         # Of two with one id the first counts: they stand in the order in which they are tried.
         object.__setattr__(self, "_clock_by_id", {policy.id: policy for policy in reversed(self.clocks)})
+        asked = [known for policy in self.clocks for key, known in policy.match if key == "department"]
+        object.__setattr__(self, "parties", frozenset().union(*asked))
         kinds: dict[str, tuple[ClockPolicy, ...]] = {}
         for policy in self.clocks:
             kinds[policy.clock] = (*kinds.get(policy.clock, ()), policy)

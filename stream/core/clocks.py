@@ -225,16 +225,6 @@ def upcoming(state: State, limits: Limits) -> tuple[Due, ...]:
     return tuple(sorted([*dues, derived]))
 
 
-def overdue(state: State) -> tuple[str, int] | None:
-    """Return the kind and the target of the response that is owed and late, if one is."""
-    if not state.turns or state.turns[-1].answered_at is not None:
-        return None
-    for clock in of_kinds(state, RESPONSES):
-        if clock.state is ClockState.BREACHED and clock.stopped_at is None:
-            return state.names[clock.kind], clock.target_at
-    return None
-
-
 def find(state: State, clock_id: str) -> Clock | None:
     """Return the clock of that id, running or settled, if it is still kept."""
     kind, _, number = clock_id.rpartition("#")
@@ -247,12 +237,6 @@ def find(state: State, clock_id: str) -> Clock | None:
 def soonest(state: State, limits: Limits) -> Due:
     """Return the first of what is ``upcoming``."""
     return upcoming(state, limits)[0] if state.running else _derived(state, limits)
-
-
-def running_kinds(state: State) -> tuple[str, ...]:
-    """Return the kind of every running clock."""
-    names = state.names
-    return tuple([names[clock.kind].partition(":")[0] for clock in state.running])
 
 
 def kind_of(clock_id: str) -> str:
@@ -273,7 +257,7 @@ def fire(state: State, clock: Clock) -> Fired:
     fired = Fired(clock, moment, clock.started_at + clock.moments[moment])
     clock.fired += 1
     if fired.step == 0:
-        _move(clock, Happening.TARGET_PASSED)
+        _move(state, clock, Happening.TARGET_PASSED)
     if clock.fired == len(clock.moments):
         _settle(state, clock)
     return fired
@@ -310,10 +294,10 @@ def leave(state: State, clock: Clock, at: int) -> tuple[Fired, ...]:
 
 def resume(state: State, clock: Clock) -> None:
     """Undo ``stop``: what stopped the clock did not happen."""
-    _move(clock, Happening.RESUMED)
+    _move(state, clock, Happening.RESUMED)
     clock.stopped_at = None
     if clock.paused_at is not None:
-        _move(clock, Happening.PAUSED)
+        _move(state, clock, Happening.PAUSED)
         _put(state, clock, state.paused)
     elif clock.fired < len(clock.moments):
         _put(state, clock, state.running)
@@ -331,7 +315,7 @@ def pause(state: State, clock: Clock, at: int) -> tuple[Fired, ...]:
     wrong = _wrong(clock, at)
     clock.fired -= len(wrong)
     clock.paused_at = at
-    _move(clock, Happening.PAUSED)
+    _move(state, clock, Happening.PAUSED)
     _put(state, clock, state.paused)
     return wrong
 
@@ -348,7 +332,7 @@ def go_on(state: State, clock: Clock, at: int, worktime: Worktime) -> None:
     ]
     clock.paused_at = None
     clock.stood_ms += worktime.measure(paused_at, at)
-    _move(clock, Happening.CONTINUED)
+    _move(state, clock, Happening.CONTINUED)
     _put(state, clock, state.running)
 
 
@@ -386,7 +370,7 @@ def _wrong(clock: Clock, at: int) -> tuple[Fired, ...]:
 
 def _end(state: State, clock: Clock, at: int, happening: Happening) -> tuple[Fired, ...]:
     wrong = _wrong(clock, at)
-    _move(clock, happening)
+    _move(state, clock, happening)
     clock.stopped_at = at
     clock.fired -= len(wrong)
     _settle(state, clock)
@@ -398,6 +382,7 @@ def _settle(state: State, clock: Clock) -> None:
     if any(clock is settled for settled in state.settled):
         return
     _put(state, clock, state.settled)
+    state.moved += state.settled[:-SETTLED_LIMIT]
     del state.settled[:-SETTLED_LIMIT]
 
 
@@ -413,7 +398,8 @@ def _put(state: State, clock: Clock, where: list[Clock]) -> None:
         where.sort(key=lambda one: one.started_at)
 
 
-def _move(clock: Clock, happening: Happening) -> None:
+def _move(state: State, clock: Clock, happening: Happening) -> None:
+    state.moved.append(clock)
     clock.state = TRANSITIONS.get((clock.state, happening), clock.state)
 
 

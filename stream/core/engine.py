@@ -123,7 +123,7 @@ def advance(book: RuleBook, state: State, until: int) -> Step:
             # What a late event set going after the close has nobody to end it any more.
             for clock in list(clocks.all_of(state)):
                 clocks.stop(state, clock, due.at)
-            return replace(work.finish(), state=None)
+            return replace(work.finish(last=True), state=None)
         if due.clock_id == clocks.IDLE:
             lifecycle.close(work, due.at, by=None, inferred=True)
         else:

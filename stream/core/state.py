@@ -60,6 +60,16 @@ class ClockState(IntEnum):
     ABANDONED = 7
 
 
+class Counted(IntEnum):
+    """What the figures say of a clock already; ``core.attainment`` alone sets it."""
+
+    NOTHING = 0
+    # That it was missed, and also by how much.
+    MISSED = 1
+    OVER = 2
+    FINAL = 3
+
+
 class Turn(Struct, array_like=True, gc=False):
     """A customer's turn: from the first unanswered message to a person's answer."""
 
@@ -91,6 +101,7 @@ class Clock(Struct, array_like=True, gc=False):
     party: int | None = None
     paused_at: int | None = None
     stood_ms: int = 0
+    counted: Counted = Counted.NOTHING
 
     @property
     def target_at(self) -> int:
@@ -215,6 +226,8 @@ class State(Struct, array_like=True, gc=False):
     gravest: int = 0
     # Who wrote when, packed: ``core.lines`` alone reads and writes it.
     lines: bytes = b""
+    # Clocks whose state the figures have not looked at yet; a step leaves none of them behind.
+    moved: list[Clock] = field(default_factory=list)
 
     def intern(self, name: str) -> int:
         """Return the index of ``name``, so that records repeat a number and not a text."""

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from stream.core import clocks, findings, rules, summary
+from stream.core import attainment, clocks, findings, rules, summary
 from stream.core.annotation import EMPTY, Annotation
+from stream.core.attainment import Decided
 from stream.core.book import RuleBook
 from stream.core.clocks import Due, Fired
 from stream.core.limits import DEFAULT_LIMITS, Limits
@@ -21,7 +22,7 @@ class Step(Struct, frozen=True, gc=False):
     """What one event came to.
 
     ``state`` is ``None`` once the conversation is forgotten. ``counted`` names what was noticed on the
-    way (duplicate, late, unknown issue …) for the metrics.
+    way (duplicate, late, unknown issue …) for the metrics, ``decided`` the clocks that it settled.
     """
 
     state: State | None
@@ -31,6 +32,7 @@ class Step(Struct, frozen=True, gc=False):
     contacts: tuple[Contact, ...] = ()
     counted: tuple[str, ...] = ()
     limits: Limits = DEFAULT_LIMITS
+    decided: tuple[Decided, ...] = ()
 
     @property
     def clocks(self) -> tuple[Due, ...]:
@@ -45,6 +47,7 @@ class Step(Struct, frozen=True, gc=False):
             summary=later.summary or self.summary,
             contacts=self.contacts + later.contacts,
             counted=self.counted + later.counted,
+            decided=self.decided + later.decided,
         )
 
 
@@ -141,8 +144,11 @@ class Work:
         if contact is not None:
             self.contacts += (contact,)
 
-    def finish(self) -> Step:
-        """Return what was gathered."""
+    def finish(self, *, last: bool = False) -> Step:
+        """Return what was gathered; ``last`` where the conversation is let go."""
+        decided: tuple[Decided, ...] = ()
+        if last or self.state.moved:
+            decided = attainment.decide(self.book, self.state, last=last)
         return Step(
             self.state,
             self.findings,
@@ -151,6 +157,7 @@ class Work:
             self.contacts,
             self.counted,
             self.book.limits,
+            decided,
         )
 
 

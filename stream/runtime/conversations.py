@@ -20,15 +20,17 @@ from msgspec.structs import replace
 
 from alerts.model import Alert
 from stream import alerting
-from stream.core import clocks, engine
+from stream.core import clocks, engine, standing
 from stream.core import state as states
 from stream.core.annotation import EMPTY, Annotation
+from stream.core.attainment import Decided
 from stream.core.book import RuleBook
 from stream.core.clocks import Due
 from stream.core.engine import Step
 from stream.core.events import Message, Received, Role, Tick, Timer
 from stream.core.outputs import Contact, Finding, Score, Summary
 from stream.core.rules import Rule
+from stream.core.standing import Standing
 from stream.core.state import APPLIED, Source, State
 from stream.packs.check import Annotates
 
@@ -42,15 +44,15 @@ _NOTHING = (-1,) * len(APPLIED)
 class Held(NamedTuple):
     """One conversation between two batches: its record, and what is asked of it without reading that.
 
-    ``due`` is what comes due first, None once it was given out. ``running`` are the kinds of the clocks
-    that run, ``alerts`` the severities of those that fire, ``overdue`` as ``clocks.overdue`` has it.
+    ``due`` is what comes due first, None once it was given out. ``open`` says how its open clocks stand and
+    ``overdue`` which are late, as ``core.standing`` has it; ``alerts`` are the severities of those that fire.
     """
 
     raw: bytes
     due: Due | None
-    running: tuple[str, ...]
+    open: tuple[tuple[str, Standing], ...]
     alerts: tuple[str, ...]
-    overdue: tuple[str, int] | None
+    overdue: tuple[tuple[str, int], ...]
 
 
 class Knowledge(NamedTuple):
@@ -88,6 +90,7 @@ class Applied:
     changed: dict[str, bytes] = field(default_factory=dict)
     forgotten: dict[str, tuple[int, ...]] = field(default_factory=dict)
     counted: Counter[str] = field(default_factory=Counter)
+    decided: list[Decided] = field(default_factory=list)
     applied: int = 0
     skipped: int = 0
 
@@ -101,6 +104,7 @@ class Applied:
         self.changed.update(later.changed)
         self.forgotten.update(later.forgotten)
         self.counted.update(later.counted)
+        self.decided.extend(later.decided)
         self.applied += later.applied
         self.skipped += later.skipped
 
@@ -126,21 +130,20 @@ class Conversations:
         """Return the size of all state records held."""
         return sum(len(held.raw) for held in list(self._held.values()))
 
-    def open_clocks(self) -> Counter[str]:
-        """Return how many clocks run, by kind; what is derived from silence alone is not among them."""
+    def open_clocks(self) -> Counter[tuple[str, Standing]]:
+        """Return how many clocks are open, by kind and by how they stand."""
         # A copy: whoever scrapes asks while another thread applies the next batch.
-        return Counter(kind for held in list(self._held.values()) for kind in held.running)
+        return Counter(one for held in list(self._held.values()) for one in held.open)
 
     def open_alerts(self) -> Counter[str]:
         """Return how many alerts fire, by severity."""
         return Counter(severity for held in list(self._held.values()) for severity in held.alerts)
 
     def overdue(self) -> dict[str, int]:
-        """Return by kind the earliest target that has passed with no answer yet, in milliseconds UTC."""
+        """Return by kind the earliest target that has passed of an open clock, in milliseconds UTC."""
         found: dict[str, int] = {}
         for held in list(self._held.values()):
-            if held.overdue is not None:
-                kind, target_at = held.overdue
+            for kind, target_at in held.overdue:
                 found[kind] = min(target_at, found.get(kind, target_at))
         return found
 
@@ -306,6 +309,8 @@ class Conversations:
             records.extend(replace(contact, source_partition=partition) for contact in step.contacts)
         if step.counted:
             done.counted.update(step.counted)
+        if step.decided:
+            done.decided.extend(step.decided)
 
     def _commit(self, written: Mapping[str, Held | None], done: Applied) -> None:
         """Hold what was written, and let go of what is gone."""
@@ -409,7 +414,7 @@ def _held(knowledge: Knowledge, state: State, raw: bytes) -> Held:
     return Held(
         raw,
         clocks.soonest(state, knowledge.book.limits),
-        clocks.running_kinds(state) if state.running else (),
+        standing.standings(state),
         alerting.open_severities(state) if state.alerts else (),
-        clocks.overdue(state),
+        standing.overdue(state),
     )

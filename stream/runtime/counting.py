@@ -6,21 +6,13 @@ from collections.abc import Iterable
 
 from alerts.model import Alert
 from stream import metrics as m
+from stream.core.attainment import Decided
 from stream.core.events import Received
-from stream.core.outputs import Finding, FindingKind, FindingStatus, Score, Subject, Summary
+from stream.core.outputs import Finding, FindingKind, FindingStatus, Score, Summary
 from stream.metrics import Metrics
 from stream.runtime.conversations import Applied
 
 _STAGED = "staged:"
-# What a clock's last state says of attainment.
-_ATTAINED = {
-    "answered": "met",
-    "answered_late": "missed",
-    "breached": "missed",
-    "missed": "missed",
-    "stopped": "withdrawn",
-}
-_LEGS = frozenset(Subject)
 # The response figures of a summary that the histogram of responses is fed from.
 _RESPONSES = (("first", "response_first_seconds"), ("next", "response_average_seconds"))
 
@@ -61,6 +53,8 @@ class Counting:
                 meters.inc(m.EVENTS_LATE, n=count)
             elif name.startswith(_STAGED):
                 meters.inc(m.STAGED_HITS, name.removeprefix(_STAGED), n=count)
+        for decided in applied.decided:
+            self._clock(decided)
         for record in applied.records:
             if isinstance(record, Score):
                 self._dissatisfaction.observe(record.dissatisfaction)
@@ -76,22 +70,19 @@ class Counting:
         if finding.status is FindingStatus.RAISED and finding.kind is not FindingKind.OLA:
             self._metrics.inc(m.RULE_FINDINGS, finding.rule_id)
 
+    def _clock(self, decided: Decided) -> None:
+        kind, policy, leg, verdict, over_ms = decided
+        if verdict is not None:
+            self._metrics.inc(m.CLOCKS_STOPPED, kind, leg, policy, verdict)
+        if over_ms is not None:
+            self._metrics.histogram(m.CLOCK_OVER, kind).observe(over_ms / 1000)
+
     def _summary(self, summary: Summary) -> None:
         first = summary.revision == 1
         self._metrics.inc(m.SUMMARIES, summary.outcome, "first" if first else "later")
         if not first:
             return  # its figures are in already
         self._metrics.histogram(m.CONVERSATION_DISSATISFACTION).observe(summary.dissatisfaction)
-        for clock in summary.clocks:
-            outcome = _ATTAINED.get(clock.state)
-            if outcome is None:
-                continue  # an issue's: it goes on beyond the conversation
-            # Departments are named by whoever sends the events; a label must not grow with them.
-            leg = clock.leg if clock.leg in _LEGS else Subject.DEPARTMENT
-            self._metrics.inc(m.CLOCKS_STOPPED, clock.kind, leg, clock.policy, outcome)
-            if clock.stopped_at is not None and clock.stopped_at > clock.due:
-                over = self._metrics.histogram(m.CLOCK_OVER, clock.kind)
-                over.observe((clock.stopped_at - clock.due) / 1000)
         for response, name in _RESPONSES:
             seconds = summary.metrics.get(name)
             if seconds is not None:

@@ -9,6 +9,7 @@ from importlib.metadata import version
 from alerts.model import Severity
 from stream import metrics as m
 from stream.core.book import RuleBook
+from stream.core.standing import Standing
 from stream.metrics import Metrics
 from stream.runtime.conversations import Conversations
 
@@ -39,9 +40,8 @@ def watch_conversations(
 ) -> None:
     """Read at each scrape what the process holds; ``held`` is asked anew each time."""
 
-    def running() -> dict[tuple[str, str], float]:
-        clocks = sum((one.open_clocks() for one in held()), Counter[str]())
-        return {(kind, "running"): count for kind, count in clocks.items()}
+    def clocks() -> dict[tuple[str, str], float]:
+        return dict(sum((one.open_clocks() for one in held()), Counter[tuple[str, Standing]]()))
 
     def firing() -> dict[tuple[str], float]:
         alerts = sum((one.open_alerts() for one in held()), Counter[str]())
@@ -57,7 +57,7 @@ def watch_conversations(
 
     metrics.watch(m.CONVERSATIONS_OPEN, lambda: sum(len(one) for one in held()))
     metrics.watch(m.STATE_BYTES, lambda: sum(one.state_bytes() for one in held()))
-    metrics.watch(m.CLOCKS_OPEN, running)
+    metrics.watch(m.CLOCKS_OPEN, clocks)
     metrics.watch(m.CLOCK_OLDEST, oldest)
     metrics.watch(m.ALERTS_OPEN, firing)
 

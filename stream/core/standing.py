@@ -1,0 +1,73 @@
+"""How the open clocks of a conversation stand: what gauges count and ``yanshao ola open`` lists.
+
+A clock is open until it is answered or stopped, however late it is. A rule that waits runs a clock
+too; that is the rule's own matter and none of the service's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import StrEnum
+from functools import cache
+
+from stream.core import clocks
+from stream.core.state import Clock, ClockState, State
+
+
+class Standing(StrEnum):
+    """How an open clock stands; ``warned`` is a running one of which a warning was told."""
+
+    RUNNING = "running"
+    WARNED = "warned"
+    BREACHED = "breached"
+    PAUSED = "paused"
+
+
+def open_clocks(state: State) -> Iterator[Clock]:
+    """Yield the clocks that somebody still owes, the running, the paused, then those past all moments."""
+    for clock in clocks.all_of(state):
+        if clock.stopped_at is None and not _is_rules(state, clock):
+            yield clock
+
+
+def of(clock: Clock) -> Standing:
+    """Return how an open clock stands."""
+    if clock.state is ClockState.PAUSED:
+        return Standing.PAUSED
+    if clock.state is ClockState.BREACHED:
+        return Standing.BREACHED
+    return Standing.WARNED if clock.fired else Standing.RUNNING
+
+
+def standings(state: State) -> tuple[tuple[str, Standing], ...]:
+    """Return kind and standing of every open clock."""
+    return tuple(
+        [
+            _pair(clocks.kind_of(state.clock_id(clock)), of(clock))
+            for clock in (*state.running, *state.paused, *state.settled)
+            if clock.stopped_at is None and not _is_rules(state, clock)
+        ]
+    )
+
+
+def overdue(state: State) -> tuple[tuple[str, int], ...]:
+    """Return kind and target (milliseconds UTC) of every open clock that is past its target."""
+    return tuple(
+        [
+            (clocks.kind_of(state.clock_id(clock)), clock.target_at)
+            for clock in (*state.running, *state.settled)
+            if clock.stopped_at is None
+            and clock.state is ClockState.BREACHED
+            and not _is_rules(state, clock)
+        ]
+    )
+
+
+def _is_rules(state: State, clock: Clock) -> bool:
+    return state.names[clock.kind].startswith(clocks.RULE + ":")
+
+
+@cache
+def _pair(kind: str, standing: Standing) -> tuple[str, Standing]:
+    # A hundred thousand conversations hold the same few pairs, and not a copy each.
+    return kind, standing

@@ -1,0 +1,112 @@
+"""Which clocks were kept, as `/metrics` counts them: each once when it is decided, corrections apart."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from stream import metrics as table
+from stream import models
+from stream.core.book import ClockPolicy, RuleBook
+from stream.core.outputs import Severity
+from stream.metrics import Metrics
+from stream.runtime.conversations import Conversations, Input, Knowledge
+from stream.runtime.counting import Counting
+from tests.property.chats import received
+
+SECOND = 1_000
+DAY = 24 * 60 * 60
+
+
+def policy(name: str, kind: str, target_s: int, *departments: str) -> ClockPolicy:
+    match = (("department", frozenset(departments)),) if departments else ()
+    severity, audience, why = {"breach": Severity.MEDIUM}, {"breach": ("supervisor",)}, {"breach": "超时"}
+    return ClockPolicy(
+        name, kind, "ola@1", target_s * SECOND, (), severity, audience, frozenset({"human"}), why, match=match
+    )
+
+
+BOOK = RuleBook(
+    clocks=(
+        policy("ola.stock", "leg", 100, "仓库"),
+        policy("ola.leg", "leg", 100),
+        policy("ola.first", "first_response", 60),
+    )
+)
+
+
+@pytest.fixture(scope="module")
+def known() -> Knowledge:
+    return Knowledge(BOOK, models.build_annotator((), "plain"))
+
+
+class Service:
+    """One conversation's events on their way to the meters, at seconds from its beginning."""
+
+    def __init__(self, known: Knowledge) -> None:
+        self.known = known
+        self.metrics = Metrics()
+        self.counting = Counting(self.metrics)
+        self.conversations = Conversations()
+        self.messages = 0
+
+    def say(self, kind: str, at: float, **fields: Any) -> Service:
+        event = {"type": kind, "conversation_id": "c", "at": round(at * SECOND), **fields}
+        if kind.startswith("issue"):
+            event.setdefault("issue_id", "i")
+        self.counting.applied(self.conversations.apply(self.known, [Input(received(event))]))
+        return self
+
+    def customer(self, at: float) -> Service:
+        return self._message(at, {"role": "customer"})
+
+    def agent(self, at: float) -> Service:
+        return self._message(at, {"role": "agent", "id": "a-1", "mode": "human"})
+
+    def _message(self, at: float, sender: dict[str, str]) -> Service:
+        self.messages += 1
+        return self.say("message", at, message_id=f"m-{self.messages}", sender=sender, content={"kind": "image"})
+
+    def tick(self, at: float) -> Service:
+        self.counting.applied(self.conversations.advance(self.known, round(at * SECOND)))
+        return self
+
+    def counted(self) -> dict[tuple[str, str, str], int]:
+        """Return the counts that are not zero, by policy, leg and outcome."""
+        return {
+            (sample.labels["policy"], sample.labels["leg"], sample.labels["outcome"]): int(sample.value)
+            for family in self.metrics.collect()
+            for sample in family.samples
+            if sample.name == table.CLOCKS_STOPPED.name and sample.value
+        }
+
+    def over(self) -> tuple[int, float]:
+        """Return how many clocks ended late, and the sum of how late in seconds."""
+        values = {
+            sample.name.removeprefix(table.CLOCK_OVER.name): sample.value
+            for family in self.metrics.collect()
+            for sample in family.samples
+            if sample.name.startswith(table.CLOCK_OVER.name) and "le" not in sample.labels
+        }
+        return int(values.get("_count", 0)), values.get("_sum", 0.0)
+
+
+def closed_with_a_leg_open(known: Knowledge) -> Service:
+    service = Service(known).say("issue.opened", 0).say("issue.handed_off", 10, to="仓库")
+    return service.say("conversation.closed", 20, by="agent")
+
+
+def test_clock_that_is_answered_after_the_chat_closed_is_counted(known: Knowledge) -> None:
+    assert closed_with_a_leg_open(known).say("issue.answered", 110, by="仓库").counted() == {
+        ("ola.stock", "仓库", "met"): 1
+    }
+
+
+def test_clock_that_is_missed_after_the_chat_closed_is_counted_once(known: Knowledge) -> None:
+    service = closed_with_a_leg_open(known).tick(200)
+    assert service.counted() == {("ola.stock", "仓库", "missed"): 1}
+    service.say("issue.answered", 130 + 80, by="仓库").say("conversation.rated", 300, score=5).tick(30 * DAY)
+    assert service.counted() == {("ola.stock", "仓库", "missed"): 1}
+    # Due at 110, answered at 210.
+    assert service.over() == (1, 100.0)
