@@ -11,6 +11,7 @@ from enum import StrEnum
 from msgspec import Struct, field
 
 from stream.core.events import At
+from stream.core.platforms.model import Verdict
 
 
 class Severity(StrEnum):
@@ -163,11 +164,32 @@ class IssueOutcome(Struct, frozen=True, kw_only=True, gc=False):
     legs: dict[str, float]
 
 
+class ResponseUnit(Struct, frozen=True, kw_only=True, gc=False):
+    """One unit of a response metric, as ``core.platforms.model.Contribution`` has it, without the ids.
+
+    Lines are numbered from 1 by time. ``since`` is when the wait began; ``ms`` is the wait as the
+    definition counts it, none where none counts. ``opens_turn`` is false for a message that came while
+    an earlier one still waited.
+    """
+
+    opened_at: At
+    opened_by: int
+    since: At
+    answered_at: At | None
+    answered_by: int | None
+    verdict: Verdict
+    ms: int | None
+    closed_at: At
+    opens_turn: bool = True
+
+
 class Summary(Struct, frozen=True, kw_only=True, gc=False):
     """What a conversation came to, told at close; a higher ``revision`` replaces a lower one.
 
     ``followed_by`` are the conversations in which the customer came back with the same matter; then it is
     ``reopened``. ``repeat_contact`` says that this one came soon after another of the same customer.
+    ``responses`` has every unit of each response metric by its definition's id: figures are sums of units,
+    of one conversation or of many (``core.responses``).
     """
 
     conversation_id: str
@@ -199,6 +221,7 @@ class Summary(Struct, frozen=True, kw_only=True, gc=False):
     followed_by: tuple[str, ...] = ()
     reopened: bool = False
     repeat_contact: bool = False
+    responses: dict[str, tuple[ResponseUnit, ...]] = field(default_factory=dict)
 
 
 class Contact(Struct, frozen=True, kw_only=True, gc=False):

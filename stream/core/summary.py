@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stream.core import clocks, issues
+from stream.core import clocks, issues, responses
 from stream.core.annotation import Annotation, Scores
 from stream.core.book import RuleBook
 from stream.core.outputs import (
@@ -116,6 +116,7 @@ def of(book: RuleBook, state: State) -> Summary:
             name: count for name, count in sorted(state.counts.items()) if not name.startswith("finding.")
         },
         bot_outcome=_bot_outcome(state),
+        responses=responses.of(state, book.limits.definitions),
     )
 
 
