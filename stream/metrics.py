@@ -14,8 +14,11 @@ from typing import get_args
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 
+from stream.core.attainment import Verdict
 from stream.core.events import AnyEvent
+from stream.core.kinds import KINDS
 from stream.core.outputs import FindingKind, FindingStatus, Outcome, Severity
+from stream.core.standing import Standing
 from stream.meters import CounterDef, GaugeDef, HistogramDef, InfoDef, Label, Meters, MetricDef
 
 PREFIX = "yanshao_"
@@ -45,18 +48,10 @@ RULE_ID = Label("rule_id", (), 5000, "the rules of the loaded packs")
 STAGE = Label("stage", ("decode", "annotate", "step", "outputs", "state"))
 OUTCOME = Label("outcome", tuple(Outcome))
 REVISION = Label("revision", ("first", "later"))
-CLOCK_KIND = Label(
-    "kind",
-    (
-        "first_response", "next_response", "comfort", "promise", "leg", "resolution", "protocol_step",
-        "call_back", "wait_abandonment",
-    ),
-    20,
-    "the kinds of clock in the loaded packs",
-)
-CLOCK_STATE = Label("state", ("running", "warned", "breached", "paused"))
-CLOCK_OUTCOME = Label("outcome", ("met", "missed", "withdrawn", "corrected"))
-LEG = Label("leg", (), 50, "the parties that the OLA policies name")
+CLOCK_KIND = Label("kind", tuple(KINDS))
+CLOCK_STATE = Label("state", tuple(Standing))
+CLOCK_OUTCOME = Label("outcome", tuple(Verdict))
+LEG = Label("leg", (), 50, "the parties that the packs name, other departments are `department`")
 POLICY = Label("policy", (), 500, "the OLA policies of the loaded packs")
 BACKLOG = Label("backlog", ("included", "excluded"))
 DEFINITION = Label("definition", ("plain",), 16, "the response metric definitions of the loaded packs")
@@ -213,24 +208,27 @@ RESPONSE_SECONDS = HistogramDef(
 
 CLOCKS_OPEN = GaugeDef(
     name="yanshao_clocks_open", section=CLOCKS, unit="clocks", labels=(CLOCK_KIND, CLOCK_STATE),
-    meaning="OLA clocks that are open now, by kind and state.",
-    remedy="breached growing: answers are owed now; `yanshao alerts list` names the conversations.",
+    meaning="OLA clocks that are open now, by kind and state (warned: running, and a warning was told).",
+    remedy="breached growing: answers are owed now; `yanshao ola open` names them and who owes.",
 )
 CLOCK_OLDEST = GaugeDef(
     name="yanshao_clock_oldest_overdue_seconds", section=CLOCKS, unit="seconds", labels=(CLOCK_KIND,),
     meaning="How long the most overdue open clock of a kind is past its target; absent where none is.",
-    remedy="Somebody was forgotten: `yanshao alerts list` names the conversation and who owes the answer.",
+    remedy="Somebody was forgotten: `yanshao ola open` has it on top, with who owes the answer.",
 )
 CLOCKS_STOPPED = CounterDef(
     name="yanshao_clocks_stopped_total", section=CLOCKS, unit="clocks",
     labels=(CLOCK_KIND, LEG, POLICY, CLOCK_OUTCOME),
-    meaning="Clocks decided: met in time, missed, withdrawn, corrected (a miss taken back).",
-    remedy="Attainment is (met + corrected) / (met + missed): below target, see which policy and party.",
+    meaning="Clocks decided, each once: met, missed (at the target), withdrawn (when the conversation is let "
+    "go); and corrected: a miss taken back.",
+    remedy="Attainment is (met + corrected) / (met + missed): below target, see which policy and party; by "
+    "agent: `yanshao ola attainment`.",
 )
 CLOCK_OVER = HistogramDef(
     name="yanshao_clock_over_seconds", section=CLOCKS, unit="seconds", labels=(CLOCK_KIND,),
     buckets=OVER_BOUNDS,
-    meaning="How far past the target a missed clock was when the answer came.",
+    meaning="How far past the target a missed clock was when the answer or else the end came, in its "
+    "policy's time.",
     remedy="Minutes over: capacity. Hours over: forgotten; check who receives the escalation.",
 )
 CLOCK_LATENESS = HistogramDef(
