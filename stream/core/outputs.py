@@ -164,22 +164,21 @@ class IssueOutcome(Struct, frozen=True, kw_only=True, gc=False):
     legs: dict[str, float]
 
 
-class ResponseUnit(Struct, frozen=True, kw_only=True, gc=False):
-    """One unit of a response metric, as ``core.platforms.model.Contribution`` has it, without the ids.
+class ResponseUnit(Struct, frozen=True, kw_only=True, gc=False, omit_defaults=True):
+    """One unit of a response metric: ``core.platforms.model.Contribution`` without what the summary says.
 
-    Lines are numbered from 1 by time. ``since`` is when the wait began; ``ms`` is the wait as the
-    definition counts it, none where none counts. ``opens_turn`` is false for a message that came while
-    an earlier one still waited.
+    Lines are numbered from 1 by time. ``ms`` is the wait as the definition counts it, none where none
+    counts; it began with ``since``, where that is not ``opened_at``. ``opens_turn`` is false for a message
+    that came while an earlier one still waited. A summary has dozens: what is not said is left out.
     """
 
     opened_at: At
     opened_by: int
-    since: At
-    answered_at: At | None
-    answered_by: int | None
     verdict: Verdict
-    ms: int | None
-    closed_at: At
+    since: At | None = None
+    answered_at: At | None = None
+    answered_by: int | None = None
+    ms: int | None = None
     opens_turn: bool = True
 
 

@@ -46,17 +46,18 @@ def unit_of(one: Contribution, dropped: int = 0) -> ResponseUnit:
     return ResponseUnit(
         opened_at=one.opened_at,
         opened_by=one.opened_by + dropped,
-        since=one.since,
+        verdict=one.verdict,
+        since=None if one.since == one.opened_at else one.since,
         answered_at=one.answered_at,
         answered_by=None if one.answered_by is None else one.answered_by + dropped,
-        verdict=one.verdict,
         ms=one.ms,
-        closed_at=one.closed_at,
         opens_turn=one.opens_turn,
     )
 
 
-def contribution_of(unit: ResponseUnit, definition: str, conversation: str, customer: str) -> Contribution:
+def contribution_of(
+    unit: ResponseUnit, definition: str, conversation: str, customer: str, closed_at: int
+) -> Contribution:
     """Return the contribution that ``unit_of`` made the unit from."""
     return Contribution(
         definition,
@@ -64,21 +65,21 @@ def contribution_of(unit: ResponseUnit, definition: str, conversation: str, cust
         customer,
         unit.opened_at,
         unit.opened_by,
-        unit.since,
+        unit.opened_at if unit.since is None else unit.since,
         unit.answered_at,
         unit.answered_by,
         unit.verdict,
         unit.ms,
-        unit.closed_at,
+        closed_at,
         unit.opens_turn,
     )
 
 
 def contributions_of(summary: Summary) -> Mapping[str, tuple[Contribution, ...]]:
     """Return a summary's contributions by definition, without definitions that this release does not know."""
-    customer = customer_of(summary)
+    shared = (summary.conversation_id, customer_of(summary), summary.closed_at)
     return {
-        name: tuple(contribution_of(unit, name, summary.conversation_id, customer) for unit in units)
+        name: tuple(contribution_of(unit, name, *shared) for unit in units)
         for name, units in summary.responses.items()
         if name in DEFINITIONS
     }
