@@ -20,12 +20,20 @@ class Limits:
     ``issue_keep_ms``: how long it stays while an issue of it is owed an answer, after the last event and
     the last moment of its clocks. Seven days: what a warehouse has not answered a week after everybody
     was told is nobody's fresh alert any more.
+    ``reopen_ms``: how soon a customer must come back for it to be the same matter again.
+    ``contact_late_ms``: how much longer a customer's conversations are kept for one that opened in time
+    and is told of later: it may last, or the worker have been down, for a day.
+    ``settle_ms``: how long after a day's end its response metrics are counted. One hour: what was under way
+    at midnight has been silent for the half hour that closes it.
     ``definitions``: ids of the response metrics whose units a summary holds.
     """
 
     idle_close_ms: int = 30 * MINUTE_MS
     keep_ms: int = 10 * MINUTE_MS
     issue_keep_ms: int = 7 * 24 * HOUR_MS
+    reopen_ms: int = 24 * HOUR_MS
+    contact_late_ms: int = 24 * HOUR_MS
+    settle_ms: int = HOUR_MS
     definitions: tuple[str, ...] = tuple(DEFINITIONS)
 
 
