@@ -26,11 +26,9 @@ from stream.core.platforms.model import (
     Turn,
     Verdict,
     by_time,
-    is_person,
     made,
     mean,
     messages,
-    reaches_people,
     share,
     within_hours,
 )
@@ -43,11 +41,8 @@ IN_TIME_MS: Final = 180_000
 
 def contribute(conversation: Conversation) -> tuple[Contribution, ...]:
     """Return the customer's messages, each with the answer that came first after it."""
-    lines = conversation.lines
-    return tuple(
-        _judged(conversation, turn)._replace(opens_turn=opens)
-        for turn, opens in messages(lines, is_person, reaches_people(lines))
-    )
+    waits = messages(conversation, conversation.people, conversation.reached)
+    return tuple(_judged(conversation, turn) for turn in waits)
 
 
 def _judged(conversation: Conversation, turn: Turn) -> Contribution:

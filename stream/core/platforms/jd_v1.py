@@ -30,9 +30,7 @@ from stream.core.platforms.model import (
     Verdict,
     by_time,
     is_customer,
-    is_person,
     mean,
-    reaches_people,
     share,
     within_hours,
 )
@@ -46,17 +44,14 @@ JOIN_MS: Final = 600_000
 
 def contribute(conversation: Conversation) -> tuple[Contribution, ...]:
     """Return the session, or nothing where the customer never wrote."""
-    lines = conversation.lines
+    lines, people, reached = conversation.lines, conversation.people, conversation.reached
     first = next((number for number, line in enumerate(lines) if is_customer(line)), None)
     if first is None:
         return ()
-    reached = reaches_people(lines)
     asked = next((number for number, line in enumerate(lines) if is_customer(line) and reached[number]), None)
     answered = None
     if asked is not None:
-        answered = next(
-            (number for number, line in enumerate(lines) if number > asked and is_person(line)), None
-        )
+        answered = next((number for number in range(asked + 1, len(lines)) if people[number]), None)
     since = lines[first if asked is None else asked].at
     answered_at = None if answered is None else lines[answered].at
     verdict = _verdict(conversation, lines[first].at, asked is not None, answered is not None)

@@ -8,7 +8,7 @@ conversation or of many; so each number can be told line by line.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -37,7 +37,9 @@ class Line(NamedTuple):
 class Conversation:
     """One conversation as metrics see it. ``lines`` in the order of time.
 
-    ``left_message`` where the platform took it as a message left while all were offline.
+    ``left_message`` where the platform took it as a message left while all were offline. What most
+    definitions ask of every line is answered once: ``people`` whether a person answered there
+    (``is_person``), ``reached`` whether a customer's message there is for people (``reaches_people``).
     """
 
     id: str
@@ -45,6 +47,12 @@ class Conversation:
     lines: tuple[Line, ...]
     closed_at: int
     left_message: bool = False
+    people: Sequence[bool] = field(init=False, repr=False, compare=False)
+    reached: Sequence[bool] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "people", [is_person(line) for line in self.lines])
+        object.__setattr__(self, "reached", reaches_people(self.lines))
 
 
 class Verdict(StrEnum):
@@ -169,11 +177,6 @@ def reaches_people(lines: Sequence[Line]) -> list[bool]:
     return reached
 
 
-def minute_of_day(t: int) -> int:
-    """Return the minute of the day in Beijing."""
-    return (t + CHINA_MS) % DAY_MS // 60_000
-
-
 def day_of(t: int) -> int:
     """Return the number of the day in Beijing."""
     return (t + CHINA_MS) // DAY_MS
@@ -186,23 +189,27 @@ def day_end(t: int) -> int:
 
 def within_hours(t: int, first_hour: int, last_hour: int) -> bool:
     """Whether Beijing's clock is in ``[first_hour, last_hour)``."""
-    return first_hour * 60 <= minute_of_day(t) < last_hour * 60
+    return first_hour * HOUR_MS <= (t + CHINA_MS) % DAY_MS < last_hour * HOUR_MS
 
 
 class Turn(NamedTuple):
-    """From a customer's first unanswered message to a person's answer; numbers count from 0."""
+    """From a customer's first unanswered message to a person's answer; numbers count from 0.
+
+    Where every message counts by itself, ``opens`` is whether none for people was still waiting then.
+    """
 
     opened: int
     answered: int | None
     for_people: bool
+    opens: bool = True
 
 
-def turns(lines: Sequence[Line], *, by_account: bool = False) -> Iterator[Turn]:
+def turns(conversation: Conversation, *, by_account: bool = False) -> Iterator[Turn]:
     """Yield the turns by time; what a bot receives is a turn of its own, which no person answers.
 
     ``by_account``: a turn ends unanswered where the customer writes to, or is answered by, another account.
     """
-    reached = reaches_people(lines)
+    lines, people, reached = conversation.lines, conversation.people, conversation.reached
     opened: int | None = None
     for number, line in enumerate(lines):
         if opened is not None:
@@ -210,7 +217,7 @@ def turns(lines: Sequence[Line], *, by_account: bool = False) -> Iterator[Turn]:
             if is_customer(line):
                 ends = other or reached[opened] is not reached[number]
             else:
-                ends = is_person(line) if reached[opened] else is_bot(line)
+                ends = people[number] if reached[opened] else is_bot(line)
             if ends:
                 answered = reached[opened] and not other and not is_customer(line)
                 yield Turn(opened, number if answered else None, reached[opened])
@@ -225,33 +232,30 @@ def _differ(one: str, other: str) -> bool:
     return bool(one and other and one != other)
 
 
-def next_answers(lines: Sequence[Line], answers: Callable[[Line], bool]) -> list[int | None]:
+def next_answers(answers: Sequence[bool]) -> list[int | None]:
     """Return of each line the number of the first answer after it."""
     found: list[int | None] = []
     latest: int | None = None
-    for number in range(len(lines) - 1, -1, -1):
+    for number in range(len(answers) - 1, -1, -1):
         found.append(latest)
-        if answers(lines[number]):
+        if answers[number]:
             latest = number
     found.reverse()
     return found
 
 
 def messages(
-    lines: Sequence[Line], answers: Callable[[Line], bool], for_people: Sequence[bool]
-) -> Iterator[tuple[Turn, bool]]:
-    """Yield each of the customer's messages with the answer that came first after it.
-
-    The second value is whether no earlier message for people was still waiting then.
-    """
-    first_after = next_answers(lines, answers)
+    conversation: Conversation, answers: Sequence[bool], for_people: Sequence[bool]
+) -> Iterator[Turn]:
+    """Yield each of the customer's messages with the answer that came first after it."""
+    first_after = next_answers(answers)
     waiting = False
-    for number, line in enumerate(lines):
-        if answers(line):
+    for number, line in enumerate(conversation.lines):
+        if answers[number]:
             waiting = False
         if is_customer(line):
             reached = for_people[number]
-            yield Turn(number, first_after[number] if reached else None, reached), reached and not waiting
+            yield Turn(number, first_after[number] if reached else None, reached, reached and not waiting)
             waiting = waiting or reached
 
 
@@ -286,4 +290,5 @@ def made(
         verdict,
         ms,
         conversation.closed_at,
+        turn.opens,
     )

@@ -21,13 +21,11 @@ from stream.core.platforms.model import (
     Conversation,
     Definition,
     Figure,
-    Line,
     Turn,
     Verdict,
     by_time,
     day_of,
     is_bot,
-    is_person,
     made,
     messages,
     within_hours,
@@ -43,14 +41,8 @@ IN_TIME_MS: Final = 300_000
 def contribute(conversation: Conversation) -> tuple[Contribution, ...]:
     """Return the customer's messages, each with the answer that came first after it."""
     lines = conversation.lines
-    return tuple(
-        _judged(conversation, turn)._replace(opens_turn=opens)
-        for turn, opens in messages(lines, _is_answer, [True] * len(lines))
-    )
-
-
-def _is_answer(line: Line) -> bool:
-    return is_person(line) or is_bot(line)
+    answers = [person or is_bot(line) for person, line in zip(conversation.people, lines, strict=True)]
+    return tuple(_judged(conversation, turn) for turn in messages(conversation, answers, [True] * len(lines)))
 
 
 def _judged(conversation: Conversation, turn: Turn) -> Contribution:
