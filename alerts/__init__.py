@@ -3,7 +3,8 @@
 The way of one alert, each step in the module that bears its name:
 
 1. `model`: an `Alert` arrives, made elsewhere; nothing here knows how it was detected.
-2. `policy.plan` (pure) routes it: one `Notification` a receiver, with an id that never changes.
+2. `policy.plan` (pure) routes it: one `Notification` a receiver, with an id that never changes, and
+   the `hours` it may be told in.
 3. `dispatcher.Dispatcher.accept` writes the notifications to the `ledger` and returns when they are
    durable; whoever called may then forget the alert.
 4. The receiver's `lane` hands them out in order of urgency. `receivers.<type>.payload` (pure) writes

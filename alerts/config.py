@@ -14,6 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from alerts.hours import Calendars, Hours
 from alerts.model import Severity
 from alerts.net import AllowPrivate
 from alerts.retry import RetryPolicy
@@ -70,12 +71,13 @@ class Route:
     """Which receivers hear of what. All keys of `match` must hold, each with any of its values.
 
     A value may end in `*` for "begins with". `go_on` (`continue` in the file) lets later routes add
-    their receivers.
+    their receivers. Without `hours` it tells at any hour.
     """
 
     match: Mapping[str, tuple[str, ...]]
     receivers: tuple[str, ...]
     go_on: bool = False
+    hours: Hours | None = None
 
 
 CONSOLE = ReceiverConfig(name="console", type=ReceiverType.CONSOLE)
@@ -84,13 +86,18 @@ CONSOLE = ReceiverConfig(name="console", type=ReceiverType.CONSOLE)
 
 @dataclass(frozen=True, slots=True)
 class AlertsConfig:
-    """The whole section. Without any configuration alerts of `medium` and above go to the console."""
+    """The whole section. Without any configuration alerts of `medium` and above go to the console.
+
+    `calendars` has every calendar that there is, if a route names one: what an earlier configuration
+    held finds its own.
+    """
 
     receivers: Mapping[str, ReceiverConfig] = field(default_factory=lambda: {CONSOLE.name: CONSOLE})
     routes: tuple[Route, ...] = ()
     default_receivers: tuple[str, ...] = (CONSOLE.name,)
     minimum_severity: Severity = Severity.MEDIUM
     zone: tzinfo = DEFAULT_ZONE
+    calendars: Calendars = field(default_factory=dict)
 
 
 class AlertsConfigError(ValueError):
@@ -107,11 +114,13 @@ def parse(
     source: str,
     env: Mapping[str, str] | None = None,
     locate: Locate | None = None,
+    calendars: Callable[[], Calendars] = dict,
 ) -> AlertsConfig:
     """The configuration in `raw`, the value of the `alerts:` key (None or empty: all defaults).
 
     `source` is the file it stands in: it heads error lines, and relative `*_file` paths start at its
     folder. `env` is where `*_env` names are looked up, by default the process's environment.
+    `calendars` says which there are; it is asked only if a route names one.
 
     Raises:
         AlertsConfigError: with all faults.
@@ -126,4 +135,5 @@ def parse(
         folder=Path(source).parent,
         env=os.environ if env is None else env,
         locate=locate or (lambda _: None),
+        calendars=calendars,
     )

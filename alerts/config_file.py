@@ -7,7 +7,7 @@ import binascii
 import difflib
 import ipaddress
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta, timezone
 from pathlib import Path
@@ -26,6 +26,7 @@ from alerts.config import (
     Route,
     Secret,
 )
+from alerts.hours import Calendars, Hours
 from alerts.model import Audience, Severity, is_audience
 from alerts.net import AllowPrivate
 from alerts.retry import RetryPolicy
@@ -35,6 +36,7 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _OFFSET = re.compile(r"([+-])(\d{2}):(\d{2})")
 _ANY_ADDRESS = "*"
+_NOTHING = "none"
 _WEBHOOK_KEY_BYTES = range(24, 65)  # Standard Webhooks: 192 to 512 bits
 _MAX_IN_FLIGHT = {ReceiverType.WEBHOOK: 8}
 """A group robot shows messages in the order they come; a program can take several at once."""
@@ -57,6 +59,20 @@ def _listed(value: object) -> object:
 def _allowed(value: object) -> object:
     """Yes and no beside a list of hosts and networks: yes is a list of `*`."""
     return ([_ANY_ADDRESS] if value else []) if isinstance(value, bool) else _listed(value)
+
+
+def _calendar(value: object) -> object:
+    """The name of a calendar alone stands for hours with nothing else said of them."""
+    if not isinstance(value, (str, Mapping)):
+        raise ValueError("expected the name of a calendar")  # noqa: TRY004 - pydantic's protocol
+    return {"calendar": value} if isinstance(value, str) else value
+
+
+def _passes(value: object) -> object:
+    """The word for: no severity goes past the hours."""
+    if value is None:
+        raise ValueError(f"expected a severity, or '{_NOTHING}'")
+    return None if value == _NOTHING else value
 
 
 def _texts(value: object) -> object:
@@ -105,9 +121,17 @@ class _Receiver(_Section):
     retry: _Retry = _Retry()
 
 
+class _Hours(_Section):
+    calendar: str
+    passes: Annotated[Severity | None, BeforeValidator(_passes)] = Field(
+        default=Severity.CRITICAL, alias="except"
+    )
+
+
 class _Route(_Section):
     match: dict[str, Values] = {}
     receivers: Names
+    hours: Annotated[_Hours | None, BeforeValidator(_calendar)] = None
     go_on: bool = Field(default=False, alias="continue")
 
 
@@ -120,8 +144,18 @@ class _Alerts(_Section):
     utc_offset: str = "+08:00"
 
 
+_INNER: Mapping[str | int, type[_Section]] = {"retry": _Retry, "hours": _Hours}
+"""Which section stands under a key of another."""
+
+
 def build(
-    raw: Mapping[str, Any], *, source: str, folder: Path, env: Mapping[str, str], locate: Locate
+    raw: Mapping[str, Any],
+    *,
+    source: str,
+    folder: Path,
+    env: Mapping[str, str],
+    locate: Locate,
+    calendars: Callable[[], Calendars],
 ) -> AlertsConfig:
     """The configuration in `raw`, or every fault of it; see `alerts.config.parse`."""
     problems = _Problems(source, locate)
@@ -132,17 +166,20 @@ def build(
         if (receiver := problems.read(("receivers", name), _Receiver, written)) is not None:
             receivers[name] = reader.receiver(name, receiver)
     known = {CONSOLE.name, *section.receivers}
-    routes = []
-    for index, written in enumerate(section.routes):
-        if (route := problems.read(("routes", index), _Route, written)) is not None:
-            routes.append(_route(problems, index, route, known))
+    written_routes = {
+        index: route
+        for index, written in enumerate(section.routes)
+        if (route := problems.read(("routes", index), _Route, written)) is not None
+    }
+    there = calendars() if any(route.hours is not None for route in written_routes.values()) else {}
+    routes = [_route(problems, index, route, known, there) for index, route in written_routes.items()]
     named = section.default_receivers
     defaults = (CONSOLE.name,) if named is None else tuple(named)
     _check_names(problems, ("default_receivers",), defaults, known)
     zone = _zone(problems, section.utc_offset)
     if problems.lines:
         raise AlertsConfigError(problems.lines)
-    return AlertsConfig(receivers, tuple(routes), defaults, section.minimum_severity, zone)
+    return AlertsConfig(receivers, tuple(routes), defaults, section.minimum_severity, zone, there)
 
 
 def _whatever_is_readable(raw: Any) -> _Alerts:
@@ -281,7 +318,9 @@ def _is_webhook_key(secret: Secret) -> bool:
     return len(key) in _WEBHOOK_KEY_BYTES
 
 
-def _route(problems: _Problems, index: int, raw: _Route, receivers: Collection[str]) -> Route:
+def _route(
+    problems: _Problems, index: int, raw: _Route, receivers: Collection[str], calendars: Calendars
+) -> Route:
     path = ("routes", index)
     _check_names(problems, (*path, "receivers"), raw.receivers, receivers)
     for value in raw.match.get("severity", ()):
@@ -290,7 +329,14 @@ def _route(problems: _Problems, index: int, raw: _Route, receivers: Collection[s
     for value in raw.match.get("audience", ()):
         if not is_audience(value) and not value.endswith("*"):
             problems.add((*path, "match", "audience"), f"{value!r} is no audience" + _hint(value, Audience))
-    return Route({key: tuple(values) for key, values in raw.match.items()}, tuple(raw.receivers), raw.go_on)
+    hours = None
+    if raw.hours is not None:
+        name = raw.hours.calendar
+        if name not in calendars:
+            problems.add((*path, "hours"), f"there is no calendar {name!r}" + _hint(name, calendars))
+        hours = Hours(name, raw.hours.passes)
+    match = {key: tuple(values) for key, values in raw.match.items()}
+    return Route(match, tuple(raw.receivers), raw.go_on, hours)
 
 
 def _check_names(
@@ -315,7 +361,8 @@ def _faults(error: ValidationError, shape: type[_Section]) -> Iterator[tuple[tup
     for fault in error.errors(include_url=False, include_input=False, include_context=False):
         path = fault["loc"]
         if fault["type"] == "extra_forbidden":
-            keys = (_Retry if "retry" in path[:-1] else shape).model_fields
+            inner = next((_INNER[key] for key in path[:-1] if key in _INNER), shape)
+            keys = inner.model_fields
             yield (
                 path,
                 "unknown key" + _hint(str(path[-1]), (info.alias or key for key, info in keys.items())),

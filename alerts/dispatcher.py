@@ -4,6 +4,11 @@ What is promised: once `accept` returns, every notification ends as delivered, f
 letters) or dropped, across crashes. What was in flight at a crash is sent again under the same id.
 The decisions are elsewhere (`lane` for order, `retry` for what follows an attempt); here are the
 tasks, and the order of effects: dead letter, then ledger, then memory.
+
+Outside its route's hours a notification is held. Hours are looked at when it comes and right before
+each attempt, so nothing leaves in closed hours, retries included. A later telling of the alert takes
+the place of one that is held: at the opening each alert is told once, as it then stands, and one that
+is over is not told at all.
 """
 
 from __future__ import annotations
@@ -17,9 +22,10 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from alerts import hours
 from alerts.clock import Clock
 from alerts.config import AlertsConfig, ReceiverConfig
-from alerts.lane import Lane
+from alerts.lane import Lane, telling_order
 from alerts.ledger import LedgerStore
 from alerts.metrics import DeliveryMetrics, Repeat
 from alerts.model import AlertStatus, Notification, Outcome, Reason
@@ -30,6 +36,10 @@ logger = logging.getLogger(__name__)
 
 LEDGER_RETRY_MS = 1_000
 """Between attempts to write an outcome: a full disk or a lost broker does not pass in milliseconds."""
+
+HELD_LOOK_MS = 300_000
+"""How often what is held is looked at before its moment: a calendar may have been changed, or the
+system's clock. People do not mind five minutes of an opening, and it costs some microseconds an entry."""
 
 DeadLetter = Callable[[Notification], Awaitable[None]]
 T = TypeVar("T")
@@ -86,11 +96,14 @@ class Dispatcher:
 
     async def restore(self) -> int:
         """Take up what the ledger holds open; how many that is. Call once, before `accept`."""
-        entries = await self._store.load_open()
+        # A ledger gives them in any order; the first telling of an alert to be queued is the first to go.
+        entries = sorted(await self._store.load_open(), key=telling_order)
+        now_ms = self._clock.now_ms()
         for entry in entries:
             post = self._post(entry.receiver)
-            post.restored.add(entry.notification_id)
-            post.possible_repeats = post.slots
+            if not (entry.held and entry.next_attempt_at > now_ms):  # else it cannot have been in flight
+                post.restored.add(entry.notification_id)
+                post.possible_repeats = post.slots
             self._queue(post, entry)
         return len(entries)
 
@@ -108,9 +121,7 @@ class Dispatcher:
                 if entry.notification_id in known or entry.notification_id in fresh:
                     self._metrics.repeated(entry.receiver, Repeat.ACCEPTED_AGAIN)
                 else:
-                    fresh[entry.notification_id] = msgspec.structs.replace(
-                        entry, created_at=now_ms, next_attempt_at=now_ms
-                    )
+                    fresh[entry.notification_id] = hours.entered(self._config.calendars, entry, now_ms)
             if fresh:
                 await self._store.put(list(fresh.values()))
         self.adopt(fresh.values())
@@ -126,10 +137,18 @@ class Dispatcher:
                 self._metrics.accepted(entry.receiver)
 
     def pending_s(self) -> dict[str, float]:
-        """For each receiver that was ever told anything: the age of its oldest open entry, 0 without."""
+        """For each receiver that was ever told anything: the age of its oldest open entry, 0 without.
+
+        An entry that was held ages from the opening on.
+        """
         now_ms = self._clock.now_ms()
         oldest = {name: post.lane.oldest_at() for name, post in self._posts.items()}
         return {name: 0.0 if at is None else max(0, now_ms - at) / 1000 for name, at in oldest.items()}
+
+    def held(self) -> dict[str, int]:
+        """For each receiver that was ever told anything: how many entries wait for their hours."""
+        now_ms = self._clock.now_ms()
+        return {name: post.lane.held(now_ms) for name, post in self._posts.items()}
 
     async def idle(self) -> None:
         """Return when nothing is in flight and nothing is due before time moves on."""
@@ -214,10 +233,23 @@ class Dispatcher:
             lambda: self._store.told(entry.alert_id, post.name)
         ):
             return await self._finish(post, entry, Outcome.DROPPED, Reason.NOT_TOLD)
+        if entry.held and (latest := post.lane.latest(entry.alert_id)) is not entry:
+            return await self._finish(post, entry, Outcome.DROPPED, _settled_by(latest))
+        now_ms = self._clock.now_ms()
+        opens_at = hours.opening(self._config.calendars, entry, now_ms)
+        if opens_at > now_ms:
+            return await self._hold(post, entry, opens_at)
         self._count_repeat(post, entry)
         verdict = await self._attempt(post.sender, entry)
         self._metrics.attempted(post.name, verdict.reason)
         return await self._follow(post, msgspec.structs.replace(entry, attempt=entry.attempt + 1), verdict)
+
+    async def _hold(self, post: _Post, entry: Notification, opens_at: int) -> None:
+        """Put it back until its hours open; the ledger knows the moment."""
+        if (entry.held_until, entry.next_attempt_at) != (opens_at, opens_at):
+            entry = msgspec.structs.replace(entry, held_until=opens_at, next_attempt_at=opens_at)
+            await self._insist(partial(self._store.put, [entry]))
+        post.lane.put_back(entry, min(opens_at, self._clock.now_ms() + HELD_LOOK_MS))
 
     async def _attempt(self, sender: Sender, entry: Notification) -> Verdict:
         try:
@@ -240,7 +272,8 @@ class Dispatcher:
         if resting or decision.next is Next.DELIVERED:
             self._metrics.receiver_up(post.name, up=not resting)
         if decision.next is Next.DELIVERED:
-            self._metrics.delivered_after(post.name, (now_ms - entry.alert.at) / 1000)
+            could_be_told_at = max(entry.alert.at, entry.held_until or 0)
+            self._metrics.delivered_after(post.name, (now_ms - could_be_told_at) / 1000)
             await self._finish(post, entry, Outcome.DELIVERED, None)
             return
         entry = msgspec.structs.replace(entry, last_error=verdict.reason, last_code=verdict.code)
@@ -289,6 +322,12 @@ class Dispatcher:
                 self._metrics.repeated(post.name, Repeat.AFTER_RESTART)
         else:
             post.restored.clear()
+
+
+def _settled_by(later: Notification) -> Reason:
+    """Why a held telling is not sent although nobody was told: what came after it."""
+    over = later.status is AlertStatus.RESOLVED
+    return Reason.RESOLVED_IN_QUIET_HOURS if over else Reason.SUPERSEDED_IN_QUIET_HOURS
 
 
 def _busy(lane: Lane, now_ms: int) -> bool:

@@ -39,7 +39,10 @@ class DeliveryMetrics(Protocol):
         ...
 
     def delivered_after(self, receiver: str, seconds: float) -> None:
-        """Histogram, seconds: from the alert's business time to the receiver's acceptance."""
+        """Histogram, seconds: from the alert's business time to the receiver's acceptance.
+
+        Where the notification was held, from the opening of its hours.
+        """
         ...
 
     def queue_depth(self, receiver: str, entries: int) -> None:

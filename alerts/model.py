@@ -85,6 +85,8 @@ class Reason(StrEnum):
     NOT_TOLD = "not_told"  # an end is not told to a receiver that never heard the beginning
     UNKNOWN_RECEIVER = "unknown_receiver"  # in the ledger, no longer in the configuration
     RECEIVER_DISABLED = "receiver_disabled"  # it answered 410 earlier in this run
+    RESOLVED_IN_QUIET_HOURS = "resolved_in_quiet_hours"  # over before its route's hours opened
+    SUPERSEDED_IN_QUIET_HOURS = "superseded_in_quiet_hours"  # a later telling of the alert goes instead
 
     # What an attempt met.
     DNS = "dns"
@@ -170,6 +172,8 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True):
     Audiences that share a receiver share the notification: a group robot does not say the same thing
     twice. `attempt` counts attempts made; `reason` belongs to the outcome, `last_error` and
     `last_code` (HTTP status or platform code) to the latest attempt that failed.
+    `hours` are the calendars in whose open hours it may go, in any of them; none: at any hour.
+    `held_until` is the opening it waits or waited for (epoch milliseconds).
     """
 
     notification_id: str
@@ -186,11 +190,23 @@ class Notification(msgspec.Struct, frozen=True, kw_only=True):
     reason: Reason | None = None
     last_error: Reason | None = None
     last_code: int | None = None
+    hours: list[str] = msgspec.field(default_factory=list)
+    held_until: int | None = None
 
     @property
     def open(self) -> bool:
         """Whether it still has to be sent."""
         return self.outcome is Outcome.PENDING
+
+    @property
+    def held(self) -> bool:
+        """Whether what it waits for is an opening, and no retry."""
+        return self.open and self.held_until == self.next_attempt_at
+
+    @property
+    def owed_since(self) -> int:
+        """Since when it could have been told: its entry into the ledger, or the opening it waited for."""
+        return max(self.created_at, self.held_until or 0)
 
 
 def audience_key(audiences: Iterable[str]) -> str:

@@ -24,7 +24,8 @@ class RetryPolicy:
 
     Delays are drawn uniformly from zero to `base_ms * 2**(attempt - 1)`, at most `cap_ms` (full
     jitter: receivers that come back are not met by everyone at once). `horizon_ms` runs from the
-    moment the notification entered the ledger. `max_attempts` 0 means no limit but the horizon.
+    moment the notification entered the ledger, or its route's hours opened for it. `max_attempts` 0 means
+    no limit but the horizon.
     """
 
     base_ms: int = 1_000  # a blip of the network is over by then, and the alert is still fresh
@@ -171,7 +172,7 @@ def decide(
         rest = at if asked is not None else now_ms + policy.delay_ms(failures_in_a_row, rng)
     if policy.max_attempts and entry.attempt >= policy.max_attempts:
         return Decision(Next.FAILED, Reason.MAX_ATTEMPTS, rest_until=rest)
-    if at > entry.created_at + policy.horizon_ms:
+    if at > entry.owed_since + policy.horizon_ms:
         return Decision(Next.FAILED, Reason.HORIZON, rest_until=rest)
     return Decision(Next.AGAIN, at=at, rest_until=rest)
 

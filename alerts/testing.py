@@ -30,6 +30,9 @@ NOW_MS = 1_794_398_403_120
 """2026-11-11 20:00:03.120 in China: the evening on which chats pile up."""
 
 
+_DAY_MS = 86_400_000
+
+
 class ManualClock:
     """A clock that stands still until told otherwise."""
 
@@ -51,6 +54,10 @@ class ManualClock:
         heapq.heappush(self._sleepers, (at_ms, self._order, future))
         await future
 
+    def next_at(self) -> int | None:
+        """When the next sleeper wakes, or would have if it were not gone; None without any."""
+        return self._sleepers[0][0] if self._sleepers else None
+
     def advance(self, ms: int) -> None:
         """Move on; sleepers that are due wake, in the order of their times, when the loop next runs."""
         self._now_ms += ms
@@ -58,6 +65,19 @@ class ManualClock:
             future = heapq.heappop(self._sleepers)[-1]
             if not future.done():
                 future.set_result(None)
+
+
+class DailyHours:
+    """Open every day from `begins_at` for `lasts_ms`: the simplest `alerts.hours.OpenHours`."""
+
+    def __init__(self, begins_at: int, lasts_ms: int) -> None:
+        self.begins_at = begins_at
+        self.lasts_ms = lasts_ms
+
+    def next_open(self, t_ms: int) -> int:
+        """`t_ms` where it is open, else when the next day's hours begin."""
+        since = (t_ms - self.begins_at) % _DAY_MS
+        return t_ms if since < self.lasts_ms else t_ms + _DAY_MS - since
 
 
 def sample_alert(conversation_id: str = "c-8", **changes: Any) -> Alert:
@@ -133,7 +153,12 @@ class LedgerContract:
         """Every field of an open entry comes back."""
         store = await self.opened()
         entry = sample_notification(
-            attempt=3, next_attempt_at=NOW_MS + 5, last_error=Reason.TIMEOUT, last_code=-1
+            attempt=3,
+            next_attempt_at=NOW_MS + 5,
+            last_error=Reason.TIMEOUT,
+            last_code=-1,
+            hours=["office", "night"],
+            held_until=NOW_MS + 5,
         )
         await store.put([entry])
         assert await (await self.reopened(store)).load_open() == [entry]

@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from alerts.config import CONSOLE, AlertsConfig, AlertsConfigError, ReceiverConfig, Route, Secret, parse
+from alerts.hours import Calendars, Hours
 from alerts.model import Severity
 from alerts.net import AllowPrivate
 from alerts.retry import RetryPolicy
@@ -191,3 +192,61 @@ def test_no_repr_shows_a_secret_or_a_url() -> None:
     for shown in (repr(config), str(config), f"{config.receivers['h'].url}"):
         assert "T0KEN" not in shown
         assert WEBHOOK_SECRET not in shown
+
+
+class Anytime:
+    def next_open(self, t_ms: int) -> int:
+        return t_ms
+
+
+CALENDARS: Calendars = {"office": Anytime(), "service": Anytime()}
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("office", Hours("office", Severity.CRITICAL)),
+        ("{calendar: service}", Hours("service", Severity.CRITICAL)),
+        ("{calendar: office, except: high}", Hours("office", Severity.HIGH)),
+        ("{calendar: office, except: none}", Hours("office", None)),
+    ],
+)
+def test_a_route_names_its_hours_and_what_goes_past_them(written: str, expected: Hours) -> None:
+    raw = yaml.safe_load(f"routes: [{{receivers: console, hours: {written}}}]")
+    config = parse(raw, source="yanshao.yaml", env={}, calendars=lambda: CALENDARS)
+    assert config.routes[0].hours == expected
+    assert config.calendars is CALENDARS
+
+
+@pytest.mark.parametrize(
+    ("written", "fault"),
+    [
+        ("offcie", ": there is no calendar 'offcie'; did you mean 'office'?"),
+        ("{calendar: offcie}", ": there is no calendar 'offcie'; did you mean 'office'?"),
+        ("7", ": expected the name of a calendar"),
+        ("{}", ".calendar: Field required"),
+        ("{calendar: office, exept: high}", ".exept: unknown key; did you mean 'except'?"),
+        ("{calendar: office, except: }", ".except: expected a severity, or 'none'"),
+        (
+            "{calendar: office, except: hgh}",
+            ".except: Input should be 'info', 'low', 'medium', 'high' or 'critical'",
+        ),
+    ],
+)
+def test_hours_that_cannot_be_are_named_with_their_place(written: str, fault: str) -> None:
+    text = f"routes: [{{receivers: console, hours: {written}}}]"
+
+    def locate(path: tuple[str | int, ...]) -> str | None:
+        return "yanshao.yaml:9" if path[:3] == ("routes", 0, "hours") else None
+
+    assert problems(text, calendars=lambda: CALENDARS, locate=locate) == [
+        f"yanshao.yaml:9: alerts.routes.0.hours{fault}"
+    ]
+
+
+def test_calendars_are_read_only_where_a_route_asks_for_one() -> None:
+    def refuse() -> Calendars:
+        raise AssertionError
+
+    raw = {"routes": [{"receivers": "console"}]}
+    assert parse(raw, source="yanshao.yaml", env={}, calendars=refuse).calendars == {}
