@@ -56,9 +56,7 @@ def overdue(state: State) -> tuple[tuple[str, int], ...]:
         [
             (clocks.kind_of(state.clock_id(clock)), clock.target_at)
             for clock in (*state.running, *state.settled)
-            if clock.stopped_at is None
-            and clock.state is ClockState.BREACHED
-            and not _is_rules(state, clock)
+            if clock.stopped_at is None and clock.state is ClockState.BREACHED and not _is_rules(state, clock)
         ]
     )
 

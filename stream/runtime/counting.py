@@ -47,12 +47,7 @@ class Counting:
         if applied.skipped:
             meters.inc(m.EVENTS_REDELIVERED, n=applied.skipped)
         for name, count in applied.counted.items():
-            if name == "duplicate":
-                meters.inc(m.EVENTS_DUPLICATE, n=count)
-            elif name == "late":
-                meters.inc(m.EVENTS_LATE, n=count)
-            elif name.startswith(_STAGED):
-                meters.inc(m.STAGED_HITS, name.removeprefix(_STAGED), n=count)
+            self._noticed(name, count)
         for decided in applied.decided:
             self._clock(decided)
         for record in applied.records:
@@ -64,6 +59,14 @@ class Counting:
                 meters.inc(m.ALERTS, record.status, record.severity)
             elif isinstance(record, Summary):
                 self._summary(record)
+
+    def _noticed(self, name: str, count: int) -> None:
+        if name == "duplicate":
+            self._metrics.inc(m.EVENTS_DUPLICATE, n=count)
+        elif name == "late":
+            self._metrics.inc(m.EVENTS_LATE, n=count)
+        elif name.startswith(_STAGED):
+            self._metrics.inc(m.STAGED_HITS, name.removeprefix(_STAGED), n=count)
 
     def _finding(self, finding: Finding) -> None:
         self._metrics.inc(m.FINDINGS, finding.kind, finding.severity, finding.status)

@@ -41,7 +41,8 @@ def watch_conversations(
     """Read at each scrape what the process holds; ``held`` is asked anew each time."""
 
     def clocks() -> dict[tuple[str, str], float]:
-        return dict(sum((one.open_clocks() for one in held()), Counter[tuple[str, Standing]]()))
+        found = sum((one.open_clocks() for one in held()), Counter[tuple[str, Standing]]())
+        return {(kind, stands.value): count for (kind, stands), count in found.items()}
 
     def firing() -> dict[tuple[str], float]:
         alerts = sum((one.open_alerts() for one in held()), Counter[str]())
@@ -62,6 +63,9 @@ def watch_conversations(
     metrics.watch(m.ALERTS_OPEN, firing)
 
 
-def watch_delivery(metrics: Metrics, pending_s: Callable[[], Mapping[str, float]]) -> None:
-    """Read at each scrape how long people have been waiting to be told, by receiver."""
+def watch_delivery(
+    metrics: Metrics, pending_s: Callable[[], Mapping[str, float]], held: Callable[[], Mapping[str, int]]
+) -> None:
+    """Read at each scrape how long people have been waiting to be told, and what waits for its hours."""
     metrics.watch(m.LEDGER_OLDEST, lambda: {(name,): seconds for name, seconds in pending_s().items()})
+    metrics.watch(m.NOTIFICATIONS_HELD, lambda: {(name,): float(count) for name, count in held().items()})

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 
 from stream.core import attainment, clocks, engine
+from stream.core.annotation import EMPTY, Annotation
 from stream.core.attainment import Verdict
-from stream.core.events import Received, Tick
+from stream.core.events import Message, Received, Tick
 from stream.core.state import State
 from stream.runtime.conversations import Knowledge
 from tests.contract import day
@@ -53,8 +54,7 @@ def test_every_clock_is_decided_once_and_as_it_ended(known: Knowledge, log: list
         if state is not None:
             state = take(engine.advance(known.book, state, item.t), state)
         if not isinstance(item.event, Tick):
-            annotation = day_annotation(known, item)
-            step = engine.apply(known.book, state, item, annotation)
+            step = engine.apply(known.book, state, item, annotated(known, item))
             assert step.state is not None
             state = take(step, step.state)
     if state is not None:
@@ -64,6 +64,6 @@ def test_every_clock_is_decided_once_and_as_it_ended(known: Knowledge, log: list
     assert counted[Verdict.MISSED] - counted[Verdict.CORRECTED] == missed
 
 
-def day_annotation(known: Knowledge, item: Received) -> engine.Annotation:
-    text = getattr(getattr(item.event, "content", None), "text", "")
-    return known.annotator.annotate([text], [True])[0] if text else engine.EMPTY
+def annotated(known: Knowledge, item: Received) -> Annotation:
+    text = item.event.content.text if isinstance(item.event, Message) else ""
+    return known.annotator.annotate([text], [True])[0] if text else EMPTY

@@ -161,11 +161,16 @@ def forgets(known: Knowledge, raw: bytes | None, timer: Timer) -> bool:
 
 
 def comparable(raw: bytes) -> dict[str, Any]:
-    """Return a state without what tells how it came about: revisions, told sentences, settling order."""
+    """Return a state without what tells how it came about: revisions, told sentences, settling order.
+
+    So it is with what was counted of a clock: a breach that a timer told too early was counted and corrected.
+    """
     state = states.decode(raw)
     state.revision = 0
     state.alerts = {}
     state.settled.sort(key=lambda clock: (clock.kind, clock.number))
+    for clock in clocks.all_of(state):
+        clock.counted = states.Counted.NOTHING
     for entry in state.points.values():
         entry.why = ""
     values: dict[str, Any] = msgspec.to_builtins(
