@@ -15,8 +15,12 @@ from stream.settings import Settings
 
 
 def limits_of(settings: Settings) -> Limits:
-    """Return the conversation's times as configured."""
-    return Limits(settings.conversation.idle_close, settings.conversation.keep_after_close)
+    """Return the conversation's times and what is measured of it, as configured."""
+    return Limits(
+        settings.conversation.idle_close,
+        settings.conversation.keep_after_close,
+        definitions=tuple(map(str, settings.metrics.definitions)),
+    )
 
 
 def directories_of(settings: Settings) -> list[str | Path]:

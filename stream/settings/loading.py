@@ -319,7 +319,7 @@ def _shown(section: BaseModel, name: str, value: Any) -> Any:
     if isinstance(value, int) and is_duration(type(section).model_fields[name]):
         return duration_text(value)
     if isinstance(value, tuple):
-        return list(value)
+        return list(map(str, value))
     return str(value) if isinstance(value, str | Path) else value
 
 

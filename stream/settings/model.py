@@ -8,12 +8,12 @@ from collections.abc import Callable
 from datetime import tzinfo
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PrivateAttr, SecretStr
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
-from stream.settings.values import Duration, Names, Port, PositiveDuration, Zone, zone_of
+from stream.settings.values import Duration, Names, Port, PositiveDuration, Zone, listed, zone_of
 
 PREFIX: Final = "YANSHAO_"
 DEFAULT_FILE: Final = "yanshao.yaml"
@@ -157,6 +157,25 @@ class Conversation(_Section):
     """Where to open a conversation in your own desk, with `{conversation_id}` in it; alerts link to it."""
 
 
+class ResponseMetric(StrEnum):
+    """The definitions of response metrics: those of `stream.core.platforms`."""
+
+    TMALL = "tmall_v1"
+    JD = "jd_v1"
+    DOUYIN = "douyin_v1"
+    PDD = "pdd_v1"
+    PLAIN = "plain"
+
+
+class Metrics(_Section):
+    """What is measured of each conversation when it is summed up."""
+
+    definitions: Annotated[tuple[ResponseMetric, ...], NoDecode, BeforeValidator(listed)] = tuple(
+        ResponseMetric
+    )
+    """Response metrics whose units a summary holds (docs/response-metrics.md): some 2 KiB a definition."""
+
+
 class Settings(BaseSettings):
     """Everything Yanshao can be told. Every key has a default; an unknown key is an error."""
 
@@ -187,6 +206,7 @@ class Settings(BaseSettings):
     kafka: Kafka = Kafka()
     local: Local = Local()
     conversation: Conversation = Conversation()
+    metrics: Metrics = Metrics()
     alerts: dict[str, Any] = Field(default_factory=dict)
     """Receivers and routes. Their secrets come by `*_env` and `*_file`."""
 

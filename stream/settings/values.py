@@ -66,7 +66,7 @@ def _zone_name(name: str) -> str:
     return name
 
 
-def _listed(value: object) -> object:
+def listed(value: object) -> object:
     """Take ``a, b`` for a list: environment variables have no better way to write one."""
     if isinstance(value, str):
         return [item for item in map(str.strip, value.split(",")) if item]
@@ -75,7 +75,7 @@ def _listed(value: object) -> object:
 
 Duration = Annotated[int, BeforeValidator(duration_ms), Field(ge=0, le=_LONGEST)]
 PositiveDuration = Annotated[int, BeforeValidator(duration_ms), Field(gt=0, le=_LONGEST)]
-Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_listed)]
+Names = Annotated[tuple[str, ...], NoDecode, BeforeValidator(listed)]
 Port = Annotated[int, Field(ge=0, le=65535)]
 Zone = Annotated[str, AfterValidator(_zone_name)]
 

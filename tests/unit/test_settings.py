@@ -13,6 +13,8 @@ import yaml
 from pydantic import ValidationError
 
 from stream import settings as configuration
+from stream.core.limits import DEFAULT_LIMITS
+from stream.runtime.knowledge import limits_of
 from stream.settings import ConfigError, SecurityProtocol, Settings, load, reference
 from stream.settings.values import duration_ms, duration_text
 
@@ -298,3 +300,15 @@ def test_example_of_the_reference_is_valid(tmp_path):
     settings = load(path, env={})
     assert settings.kafka.security_protocol is SecurityProtocol.SASL_SSL
     assert settings.alerts == yaml.safe_load(text)["alerts"]
+
+
+def test_all_response_metrics_are_measured_unless_fewer_are_named(config):
+    assert limits_of(config("")) == DEFAULT_LIMITS
+    assert limits_of(config("metrics: {definitions: [plain, jd_v1]}")).definitions == ("plain", "jd_v1")
+    assert limits_of(config("", YANSHAO_METRICS__DEFINITIONS="pdd_v1")).definitions == ("pdd_v1",)
+
+
+def test_an_unknown_response_metric_is_told_with_those_there_are(config):
+    (told,) = problems(config, "metrics:\n  definitions: [plain, tmall]\n")
+    assert told.startswith("2: metrics.definitions.1")
+    assert "tmall_v1" in told
