@@ -85,13 +85,13 @@ class Service:
 
     def over(self) -> tuple[int, float]:
         """Return how many clocks ended late, and the sum of how late in seconds."""
-        values = {
-            sample.name.removeprefix(table.CLOCK_OVER.name): sample.value
-            for family in self.metrics.collect()
-            for sample in family.samples
-            if sample.name.startswith(table.CLOCK_OVER.name) and "le" not in sample.labels
-        }
-        return int(values.get("_count", 0)), values.get("_sum", 0.0)
+        found = {"_count": 0.0, "_sum": 0.0}
+        for family in self.metrics.collect():
+            for sample in family.samples:
+                part = sample.name.removeprefix(table.CLOCK_OVER.name)
+                if part in found:
+                    found[part] += sample.value
+        return int(found["_count"]), found["_sum"]
 
 
 def closed_with_a_leg_open(known: Knowledge) -> Service:
