@@ -62,6 +62,7 @@ REASON = Label(  # the reasons of `alerts.model`; a test compares
     "reason",
     (
         NONE, "below_minimum_severity", "no_receiver", "not_told", "unknown_receiver", "receiver_disabled",
+        "resolved_in_quiet_hours", "superseded_in_quiet_hours",
         "dns", "connect", "tls", "timeout", "disconnected", "address_refused", "invalid_url", "redirected",
         "throttled", "unavailable", "rejected", "unauthorized", "gone", "bad_response", "internal",
         "horizon", "max_attempts",
@@ -288,18 +289,23 @@ REPEATS = CounterDef(
 DELIVERY_SECONDS = HistogramDef(
     name="yanshao_delivery_seconds", section=DELIVERY, unit="seconds", labels=(RECEIVER,),
     buckets=DELIVERY_BOUNDS,
-    meaning="From the message's business time to the receiver's acceptance of the alert.",
+    meaning="From the message's business time, or the opening it was held for, to the receiver's acceptance.",
     remedy="Compare with yanshao_partition_lag_records (we are late) and the attempts (the receiver is).",
 )
 LEDGER_PENDING = GaugeDef(
     name="yanshao_ledger_pending", section=DELIVERY, unit="notifications", labels=(RECEIVER,),
-    meaning="Notifications not yet decided, those in flight among them.",
-    remedy="Growing: the receiver is down or throttles; see yanshao_delivery_attempts_total by reason.",
+    meaning="Notifications not yet decided, those in flight and those held among them.",
+    remedy="Growing, less those held: the receiver is down or throttles; see its attempts by reason.",
 )
 LEDGER_OLDEST = GaugeDef(
     name="yanshao_ledger_oldest_pending_seconds", section=DELIVERY, unit="seconds", labels=(RECEIVER,),
-    meaning="Age of the oldest notification not yet decided; 0 where there is none.",
+    meaning="Age of the oldest notification not yet decided; of one that was held, since its opening.",
     remedy="People have not been told for this long: mend the receiver or route to another.",
+)
+NOTIFICATIONS_HELD = GaugeDef(
+    name="yanshao_notifications_held", section=DELIVERY, unit="notifications", labels=(RECEIVER,),
+    meaning="Notifications that wait in the ledger for the opening of their route's hours.",
+    remedy="High by day: the calendar of the route is not the one people work by.",
 )
 RECEIVER_UP = GaugeDef(
     name="yanshao_receiver_up", section=DELIVERY, unit="boolean", labels=(RECEIVER,),

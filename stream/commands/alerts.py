@@ -159,6 +159,7 @@ def _notification(entry: Notification, zone: tzinfo) -> dict[str, Any]:
         "last_error": entry.last_error,
         "last_code": entry.last_code,
         "next_attempt_at": _time(entry.next_attempt_at, zone) if entry.open else None,
+        "held_until": _time(entry.next_attempt_at, zone) if entry.held else None,
     }
 
 
@@ -199,11 +200,19 @@ def _print(history: AlertHistory, zone: tzinfo) -> None:
                 entry.status,
                 entry.outcome,
                 str(entry.attempt),
-                " ".join(str(part) for part in (entry.reason or entry.last_error, entry.last_code) if part),
+                _why(entry, zone),
             )
             for entry in history.notifications
         ),
     )
+
+
+def _why(entry: Notification, zone: tzinfo) -> str:
+    """Return why a notification is where it is: what decided it, what it met, until when it is held."""
+    met = " ".join(str(part) for part in (entry.reason or entry.last_error, entry.last_code) if part)
+    if not entry.held:
+        return met
+    return " ".join(filter(None, (met, f"held for its hours until {_time(entry.next_attempt_at, zone)}")))
 
 
 def _print_findings(alert: Alert, zone: tzinfo) -> None:

@@ -64,14 +64,11 @@ def settings_of(ctx: click.Context) -> Settings:
 
 def alerts_config_of(settings: Settings) -> AlertsConfig:
     """Return the receivers and routes in force."""
-    from alerts.config import AlertsConfigError, parse  # noqa: PLC0415 - see settings_of
+    from alerts.config import AlertsConfigError  # noqa: PLC0415 - see settings_of
+    from stream.runtime.hours import parse_alerts  # noqa: PLC0415
 
     try:
-        return parse(
-            settings.alerts,
-            source=settings.source,
-            locate=lambda path: settings.locate("alerts", *path),
-        )
+        return parse_alerts(settings)
     except AlertsConfigError as error:
         fail(str(error))
 

@@ -74,13 +74,12 @@ def _examine(config: str | None, *, kafka: bool) -> Iterator[Check]:
 
 
 def _alerts(settings: Settings) -> tuple[list[str], Check]:
-    from alerts.config import AlertsConfigError, parse  # noqa: PLC0415
+    from alerts.config import AlertsConfigError  # noqa: PLC0415
     from stream.runtime.doctor import Check, Verdict  # noqa: PLC0415
+    from stream.runtime.hours import parse_alerts  # noqa: PLC0415
 
     try:
-        config = parse(
-            settings.alerts, source=settings.source, locate=lambda path: settings.locate("alerts", *path)
-        )
+        config = parse_alerts(settings)
     except AlertsConfigError as error:
         return [], Check("configuration", Verdict.PROBLEM, "; ".join(error.problems), "docs/alerts.md")
     names = sorted(config.receivers)

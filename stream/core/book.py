@@ -101,8 +101,8 @@ class RuleBook:
     """All knowledge of one moment; ``version`` is a short hash of what the packs contain.
 
     ``clocks`` stand in the order in which they are tried; ``parties`` are the departments that they name.
-    ``judge`` is the learned one's, for whole
-    conversations; without it these are judged by the scores of their turns.
+    ``judge`` is the learned one's, for whole conversations; without it these are judged by the scores of
+    their turns. ``calendars`` are all there are: alerts keep hours that no clock counts in.
     """
 
     version: str = "empty"
@@ -113,6 +113,7 @@ class RuleBook:
     categories: CategoryTable = field(default_factory=CategoryTable)
     limits: Limits = DEFAULT_LIMITS
     judge: Judge | None = None
+    calendars: Mapping[str, Calendar] = field(default_factory=dict)
     parties: frozenset[str] = field(init=False, repr=False, compare=False)
     _clock_by_id: Mapping[str, ClockPolicy] = field(init=False, repr=False, compare=False)
     _clocks_of: Mapping[str, tuple[ClockPolicy, ...]] = field(init=False, repr=False, compare=False)

@@ -160,4 +160,5 @@ def _book(packs: Sequence[RawPack], assembly: _Assembly, options: Options) -> Ru
         clocks=tuple(clocks),
         categories=CategoryTable(assembly.categories),
         limits=options.limits,
+        calendars=assembly.calendars,
     )

@@ -23,9 +23,7 @@ from datetime import tzinfo
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import msgspec
-
-from alerts import policy
+from alerts import hours, policy
 from alerts.config import AlertsConfig
 from alerts.dispatcher import Dispatcher
 from alerts.model import Alert
@@ -382,7 +380,7 @@ class LocalRuntime:
         # Delivery lives in real time, whatever clock the events run on.
         now = WallClock().now_ms()
         done.notifications = [
-            msgspec.structs.replace(one, created_at=now, next_attempt_at=now)
+            hours.entered(self._alerts.calendars, one, now)
             for one in planned
             if one.notification_id not in known
         ]

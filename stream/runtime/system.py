@@ -27,6 +27,7 @@ from stream.runtime.clock import Clock
 from stream.runtime.conversations import Knowledge
 from stream.runtime.counting import Counting
 from stream.runtime.gauges import describe_packs, describe_process, watch_conversations, watch_delivery
+from stream.runtime.hours import in_force
 from stream.runtime.http import events_handler
 from stream.runtime.jobs import Done, Queue
 from stream.runtime.knowledge import directories_of, limits_of, of_book
@@ -62,7 +63,7 @@ class LocalSystem:
     ) -> None:
         self.settings = settings
         self.metrics = Metrics()
-        self._alerts_config = alerts_config
+        self._alerts_config = in_force(alerts_config, lambda: self.books.current.book.calendars)
         self._console = console
         self._counting = Counting(self.metrics)
         # No log is between the clock and the store: with and without backlog are the same here.
@@ -80,7 +81,7 @@ class LocalSystem:
         self.runtime = LocalRuntime(
             data_dir,
             self.knowledge,
-            alerts_config,
+            self._alerts_config,
             clock=clock,
             zone=settings.tzinfo,
             queue=Queue(settings.local.queue_events, settings.local.queue_bytes),
@@ -144,7 +145,7 @@ class LocalSystem:
             metrics=DeliveryCounts(self.metrics),
             rng=SystemRandom(),
         )
-        watch_delivery(self.metrics, dispatcher.pending_s)
+        watch_delivery(self.metrics, dispatcher.pending_s, dispatcher.held)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(close_senders, senders.values())
             stack.push_async_callback(self.runtime.stop)

@@ -24,9 +24,9 @@ from kafka.admin import KafkaAdminClient
 from kafka.errors import CoordinatorNotAvailableError
 
 from stream.runtime import topics
+from stream.runtime.hours import parse_alerts
 from stream.runtime.kafka.changelog import Replay
 from stream.runtime.kafka.names import ALL_ROLES, Names, Role
-from stream.runtime.kafka.preparation import parse_alerts
 from stream.runtime.kafka.worker import Driver, Worker
 from stream.settings import Settings, load
 from stream.testing import PATIENCE, eventually

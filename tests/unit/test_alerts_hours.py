@@ -18,6 +18,7 @@ import pytest
 from alerts.config import AlertsConfig, ReceiverConfig, ReceiverType, Route, Secret
 from alerts.dispatcher import HELD_LOOK_MS, Dispatcher
 from alerts.hours import Hours, entered
+from alerts.lane import Lane
 from alerts.ledger import MemoryLedger
 from alerts.metrics import NoMetrics, Repeat
 from alerts.model import Alert, AlertStatus, Notification, Outcome, Reason, Severity
@@ -384,3 +385,41 @@ def test_an_entry_of_an_earlier_release_reads_as_one_for_any_hour() -> None:
     del written["hours"], written["held_until"]
     for module in (msgspec.json, msgspec.msgpack):
         assert module.decode(module.encode(written), type=Notification) == entry
+
+
+# In the lane ------------------------------------------------------------------------------------------------
+
+
+def held(step: int = 0) -> Notification:
+    alert = firing(step)
+    return sample_notification(alert, hours=["office"], held_until=OPENING, next_attempt_at=OPENING)
+
+
+def test_a_telling_that_comes_while_a_held_one_is_looked_at_makes_it_looked_at_again() -> None:
+    lane, first = Lane(), held()
+    lane.add(first)
+    assert lane.take(NOW_MS) == first
+    lane.add(held(1))
+    lane.put_back(first, OPENING)
+    assert lane.take(NOW_MS) == first
+
+
+def test_a_moment_to_look_that_was_brought_forward_does_not_come_again() -> None:
+    lane, first = Lane(), held()
+    lane.add(first)
+    assert lane.take(NOW_MS) == first
+    lane.put_back(first, NOW_MS + 10)
+    lane.add(held(1))  # brings the first one forward
+    assert lane.take(NOW_MS) == first
+    lane.remove(first.notification_id)
+    second = lane.take(NOW_MS)
+    assert second == held(1)
+    lane.put_back(second, NOW_MS + 20)
+    assert lane.next_at() == NOW_MS + 20
+    assert lane.take(NOW_MS + 19) is None
+    assert lane.take(NOW_MS + 20) == second
+
+
+def test_a_notification_for_two_calendars_of_which_one_is_gone_goes_at_once() -> None:
+    entry = sample_notification(hours=["gone", "office"])
+    assert entered({"office": office()}, entry, NOW_MS).held_until is None

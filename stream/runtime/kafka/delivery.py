@@ -17,6 +17,7 @@ from typing import Any
 
 import msgspec
 
+from alerts import hours
 from alerts.clock import Clock
 from alerts.config import AlertsConfig
 from alerts.dispatcher import Dispatcher
@@ -87,6 +88,10 @@ class Delivery:
     def pending_s(self) -> dict[str, float]:
         """Return the age of the oldest open notification of each receiver owned."""
         return {} if self._dispatcher is None else self._dispatcher.pending_s()
+
+    def held(self) -> dict[str, int]:
+        """Return how many notifications of each receiver owned wait for their hours."""
+        return {} if self._dispatcher is None else self._dispatcher.held()
 
     def start(self, owned: frozenset[str], failed: Callable[[BaseException], None]) -> None:
         """Take these receivers over; `failed` hears what ended it."""
@@ -178,8 +183,10 @@ class Delivery:
         known = await ledger.seen([entry.notification_id for entry in entries])
         now = self._clock.now_ms()
         fresh = [
-            msgspec.structs.replace(
-                entry, attempt=0, created_at=now, next_attempt_at=now, outcome=Outcome.PENDING, reason=None
+            hours.entered(
+                self._config.calendars,
+                msgspec.structs.replace(entry, attempt=0, outcome=Outcome.PENDING, reason=None),
+                now,
             )
             for entry in entries
             if known.get(entry.notification_id) not in (Outcome.DELIVERED, Outcome.PENDING)

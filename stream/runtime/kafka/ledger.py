@@ -102,10 +102,10 @@ class KafkaLedger:
         return len(old)
 
     def oldest(self) -> dict[str, int]:
-        """Return by receiver when its oldest open entry was made (epoch milliseconds)."""
+        """Return by receiver since when its oldest open entry could be told (epoch milliseconds)."""
         oldest: dict[str, int] = {}
         for entry in self._open.values():
-            oldest[entry.receiver] = min(oldest.get(entry.receiver, entry.created_at), entry.created_at)
+            oldest[entry.receiver] = min(oldest.get(entry.receiver, entry.owed_since), entry.owed_since)
         return oldest
 
     def _keep(self, entry: Notification, at: int) -> None:

@@ -1,4 +1,4 @@
-"""What a worker needs before it can start: knowledge, the alerts section, its topics."""
+"""What a worker needs before it can start: knowledge and its topics."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from alerts import config as alerts_config
-from alerts.config import AlertsConfig
 from stream.metrics import Metrics
 from stream.packs import Options
 from stream.packs.books import Books
@@ -61,17 +59,6 @@ class Shelf:
     def _tell(self, *, ok: bool, seconds: float) -> None:
         now_ms = WallClock().now_ms()
         describe_packs(self._metrics, self.knowledge().book, ok=ok, seconds=seconds, now_ms=now_ms)
-
-
-def parse_alerts(settings: Settings) -> AlertsConfig:
-    """Return the alerts section, parsed.
-
-    Raises:
-        alerts.config.AlertsConfigError: With all its faults.
-    """
-    return alerts_config.parse(
-        settings.alerts, source=settings.source, locate=lambda path: settings.locate("alerts", *path)
-    )
 
 
 def open_books(settings: Settings, data_dir: Path) -> Books:

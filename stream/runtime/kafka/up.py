@@ -17,10 +17,10 @@ from stream.runtime import cluster, topics
 from stream.runtime.broker import LocalBroker
 from stream.runtime.clock import Clock, ScaledClock, WallClock
 from stream.runtime.demo import DEFAULT_SPEED, shipped_day
+from stream.runtime.hours import parse_alerts
 from stream.runtime.kafka import client
 from stream.runtime.kafka.ingest import Ingest
 from stream.runtime.kafka.names import Names
-from stream.runtime.kafka.preparation import parse_alerts
 from stream.runtime.kafka.worker import Worker
 from stream.runtime.send import Plan, Planned, planned
 from stream.settings import Settings

@@ -30,6 +30,7 @@ from stream.runtime import cluster, topics
 from stream.runtime.clock import Clock, WallClock
 from stream.runtime.conversations import Knowledge
 from stream.runtime.gauges import describe_process, watch_delivery
+from stream.runtime.hours import in_force, parse_alerts
 from stream.runtime.kafka import client, tail
 from stream.runtime.kafka.app import create_app
 from stream.runtime.kafka.changelog import Replay
@@ -45,7 +46,7 @@ from stream.runtime.kafka.names import ALL_ROLES, Names, Role
 from stream.runtime.kafka.ownership import Ownership
 from stream.runtime.kafka.partition import Shared
 from stream.runtime.kafka.planning import AlertProcessor
-from stream.runtime.kafka.preparation import ACTIVATED, Shelf, check_topics, parse_alerts
+from stream.runtime.kafka.preparation import ACTIVATED, Shelf, check_topics
 from stream.runtime.kafka.publisher import Publisher, Row, confirm
 from stream.runtime.kafka.timers import TICK_S, ClockDriver
 from stream.runtime.kafka.watchdog import Watchdog
@@ -88,9 +89,10 @@ class Worker:
         self._driver = driver
         self._clock = clock or WallClock()
         self._data_dir = ensure_data_dir(settings)
-        self._alerts = parse_alerts(settings)
-        describe_process(self.metrics, "kafka", self._alerts.receivers)
+        alerts = parse_alerts(settings)
+        describe_process(self.metrics, "kafka", alerts.receivers)
         self._shelf = Shelf(settings, self._data_dir, self.metrics, knowledge)
+        self._alerts = in_force(alerts, lambda: self._shelf.knowledge().book.calendars)
         self._counts = Counts(self.metrics)
         self._heartbeats = Heartbeats(settings.kafka.session_timeout / 1000)
         self._configured = asyncio.Event()
@@ -208,7 +210,7 @@ class Worker:
                 metrics=DeliveryCounts(self.metrics),
                 dead=self._counts.dead,
             )
-            watch_delivery(self.metrics, self._delivery.pending_s)
+            watch_delivery(self.metrics, self._delivery.pending_s, self._delivery.held)
         self._clocks = ClockDriver(
             self._clock,
             broker.end_offsets,
