@@ -11,8 +11,7 @@ added at the end.
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import msgspec
 from msgspec import Struct, field
@@ -49,7 +48,6 @@ class Visit(Struct, array_like=True, gc=False):
     known: bool
     partition: int | None
     packed: bytes = b""
-    measured: bool = False
     told: int = 0
     base: int = 0
     followed_by: list[str] = field(default_factory=list)
@@ -95,15 +93,21 @@ class Change(Struct, frozen=True, gc=False):
     counted: tuple[str, ...] = ()
 
 
-def apply(limits: Limits, customer: Customer | None, contact: Contact) -> Change:
-    """Take a contact of the customer (``contact.key``)."""
+Unpack = Callable[[bytes], Summary]
+"""Returns a packed summary; how it is packed is the wire's affair (``stream.wire.packing``)."""
+
+
+def apply(
+    limits: Limits, unpack: Unpack, customer: Customer | None, contact: Contact, packed: bytes
+) -> Change:
+    """Take a contact of the customer (``contact.key``); ``packed`` is its summary, empty without one."""
     if customer is None:
         customer = Customer(contact.key)
-    visit = _visit_of(contact)
+    visit = _visit_of(contact, packed)
     known = next((one for one in customer.visits if _same(one, visit)), None)
     if known is not None and _rank(visit) <= _rank(known):
         return Change(customer, counted=("contact_superseded",))
-    corrections = _corrections(customer, known, contact.summary)
+    corrections = _corrections(customer, unpack, known, visit)
     if known is not None:
         visit.told, visit.base = known.told, known.base
         visit.followed_by, visit.repeat = known.followed_by, known.repeat
@@ -114,12 +118,12 @@ def apply(limits: Limits, customer: Customer | None, contact: Contact) -> Change
     counted: tuple[str, ...] = ()
     if len(customer.visits) > VISIT_LIMIT:
         counted = ("contact_dropped",)
-        settled = _settle_alone(customer, customer.visits.pop(0))
-    amended, noticed = _judge(limits, customer)
+        settled = _settle_alone(customer, unpack, customer.visits.pop(0))
+    amended, noticed = _judge(limits, unpack, customer)
     return Change(customer, amended, settled, corrections, counted + noticed)
 
 
-def advance(limits: Limits, customer: Customer, until: int) -> Change:
+def advance(limits: Limits, unpack: Unpack, customer: Customer, until: int) -> Change:
     """Settle the days, and let go of the conversations, whose time is over before ``until``."""
     days = [day for day in _pending(customer) if settling.end_of(day) + limits.settle_ms < until]
     settled: tuple[Settled, ...] = ()
@@ -157,8 +161,7 @@ def due(limits: Limits, customer: Customer) -> int:
 # Visits.
 
 
-def _visit_of(contact: Contact) -> Visit:
-    summary = contact.summary
+def _visit_of(contact: Contact, packed: bytes) -> Visit:
     return Visit(
         contact.conversation_id,
         contact.revision,
@@ -168,8 +171,7 @@ def _visit_of(contact: Contact) -> Visit:
         contact.shop_id,
         contact.customer_id is not None,
         contact.source_partition,
-        b"" if summary is None else pack(summary),
-        summary is not None and any(summary.responses.values()),
+        packed,
     )
 
 
@@ -194,7 +196,7 @@ def _expires(limits: Limits, visit: Visit) -> int:
 # Reopened and repeated.
 
 
-def _judge(limits: Limits, customer: Customer) -> tuple[tuple[Amended, ...], tuple[str, ...]]:
+def _judge(limits: Limits, unpack: Unpack, customer: Customer) -> tuple[tuple[Amended, ...], tuple[str, ...]]:
     """Return the summaries that are to be told again, and what happened for the first time."""
     amended: list[Amended] = []
     noticed: list[str] = []
@@ -239,41 +241,30 @@ def _pending(customer: Customer) -> list[int]:
     """Return the days that units may belong to and that are not settled."""
     found: set[int] = set()
     for visit in customer.visits:
-        if visit.packed and visit.measured:
+        if visit.packed:
             found.update(settling.days_of(visit.opened_at, visit.ends_at))
     return [day for day in found if day > customer.settled]
 
 
-def _settle_alone(customer: Customer, visit: Visit) -> tuple[Settled, ...]:
-    if not visit.packed or not visit.measured:
+def _settle_alone(customer: Customer, unpack: Unpack, visit: Visit) -> tuple[Settled, ...]:
+    if not visit.packed:
         return ()
     days = settling.days_of(visit.opened_at, visit.ends_at)
     return settling.settle([unpack(visit.packed)], customer.settled + 1, days[-1])
 
 
-def _corrections(customer: Customer, before: Visit | None, now: Summary | None) -> tuple[Correction, ...]:
-    if now is None or settling.days_of(now.opened_at, now.closed_at)[0] > customer.settled:
+def _corrections(
+    customer: Customer, unpack: Unpack, before: Visit | None, now: Visit
+) -> tuple[Correction, ...]:
+    if not now.packed or settling.days_of(now.opened_at, now.ends_at)[0] > customer.settled:
         return ()
     if before is not None and before.spent:
         return ()  # what stood there is not known any more
     known = None if before is None or not before.packed else unpack(before.packed)
-    return settling.corrections(known, now, customer.settled)
+    return settling.corrections(known, unpack(now.packed), customer.settled)
 
 
 # Bytes.
-
-_packer = msgspec.msgpack.Encoder()
-_unpacker = msgspec.msgpack.Decoder(Summary)
-
-
-def pack(summary: Summary) -> bytes:
-    """Return a summary as a record keeps it."""
-    return zlib.compress(_packer.encode(summary))
-
-
-def unpack(packed: bytes) -> Summary:
-    """Return what ``pack`` was given."""
-    return _unpacker.decode(zlib.decompress(packed))
 
 
 class _Record(Struct, array_like=True, gc=False):

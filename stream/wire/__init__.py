@@ -20,12 +20,15 @@ from stream.wire.inbound import (
 from stream.wire.outbound import (
     encode,
     encode_alert,
+    encode_contact,
     encode_control,
     encode_event,
     read,
     read_alert,
+    read_contact,
     read_control,
 )
+from stream.wire.packing import pack_summary, unpack_summary
 
 __all__ = [
     "DEFAULT_ZONE",
@@ -40,12 +43,16 @@ __all__ = [
     "decode",
     "encode",
     "encode_alert",
+    "encode_contact",
     "encode_control",
     "encode_event",
     "open_lines",
+    "pack_summary",
     "read",
     "read_alert",
+    "read_contact",
     "read_control",
     "read_events",
     "rfc3339",
+    "unpack_summary",
 ]

@@ -43,13 +43,36 @@ def encode(record: Record, zone: tzinfo = DEFAULT_ZONE) -> bytes:
     return _ENCODER.encode(_PLANS[type(record)].write(record, zone))
 
 
+def encode_contact(contact: Contact, summary: bytes | None, zone: tzinfo = DEFAULT_ZONE) -> bytes:
+    """Return a contact with its summary as ``encode`` wrote that: it is not written twice."""
+    bare = _PLANS[Contact].write(msgspec.structs.replace(contact, summary=None), zone)
+    if summary is not None:
+        bare = msgspec.structs.replace(bare, summary=msgspec.Raw(summary))
+    return _ENCODER.encode(bare)
+
+
+def read_contact(raw: bytes) -> tuple[Contact, bytes | None]:
+    """Return the contact of a record without its summary, and that as it stands there, unread.
+
+    Raises:
+        InvalidMessage: ``raw`` is no JSON, or no contact.
+    """
+    fields = _load(raw, dict[str, msgspec.Raw])
+    summary = bytes(fields.pop("summary", msgspec.Raw(b"null")))
+    document = {name: msgspec.json.decode(value) for name, value in fields.items()}
+    return _convert(Contact, document), summary if summary.startswith(b"{") else None
+
+
 def read(kind: type[T], raw: bytes) -> T:
     """Return the record that ``encode`` wrote. Unknown fields are ignored.
 
     Raises:
         InvalidMessage: ``raw`` is no JSON, or not such a record.
     """
-    document = _load(raw)
+    return _convert(kind, _load(raw))
+
+
+def _convert(kind: type[T], document: dict[str, Any]) -> T:
     try:
         return msgspec.convert(_PLANS[kind].read(document), kind)
     except msgspec.ValidationError as error:
@@ -105,13 +128,14 @@ def read_control(raw: bytes) -> AnyControl:
     return control
 
 
-def _load(raw: bytes) -> dict[str, Any]:
+def _load(raw: bytes, kind: Any = dict[str, Any]) -> dict[str, Any]:
     try:
-        return msgspec.json.decode(raw, type=dict[str, Any])
+        document: dict[str, Any] = msgspec.json.decode(raw, type=kind)
     except msgspec.ValidationError as error:
         raise explain(error) from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise _unreadable(error) from None
+    return document
 
 
 def _unreadable(error: Exception) -> InvalidMessage:
