@@ -222,7 +222,7 @@ class State(Struct, array_like=True, gc=False):
     book: str = ""
     # Clocks that stand still: nothing of theirs comes due until they go on.
     paused: list[Clock] = field(default_factory=list)
-    # The rank of the gravest finding so far, clocks' own apart: policies may ask for it.
+    # The rank of the gravest finding on a message so far: policies may ask for it.
     gravest: int = 0
     # Who wrote when, packed: ``core.lines`` alone reads and writes it.
     lines: bytes = b""

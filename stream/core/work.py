@@ -13,7 +13,7 @@ from stream.core.attainment import Decided
 from stream.core.book import RuleBook
 from stream.core.clocks import Due, Fired
 from stream.core.limits import DEFAULT_LIMITS, Limits
-from stream.core.outputs import Contact, Finding, FindingKind, FindingStatus, Score, Summary
+from stream.core.outputs import Contact, Finding, Score, Summary
 from stream.core.rules import Counts, Rule, RuleHit
 from stream.core.state import State
 
@@ -90,7 +90,7 @@ class Work:
     def tell(self, finding: Finding) -> None:
         """Gather a finding and count it for the summary."""
         self.findings += (finding,)
-        if finding.kind is not FindingKind.OLA and finding.status is FindingStatus.RAISED:
+        if finding.message_id is not None:  # what a clock or a close says may be taken back
             self.state.gravest = max(self.state.gravest, finding.severity.rank)
         self.state.count(f"finding.{finding.kind}", findings.weight(finding))
 
