@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "packs": ("packs", "Check, show and compare the knowledge."),
     "rules": ("rules", "Test rules and explain why one fired."),
     "alerts": ("alerts", "List and show alerts."),
+    "metrics": ("metrics", "Explain response metrics, message by message."),
     "dlq": ("dlq", "List and replay events that could not be used."),
     "config": ("config", "Show the configuration in force."),
     "evaluate": ("evaluate", "Measure detection on labelled data."),

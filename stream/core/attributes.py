@@ -40,7 +40,9 @@ def put(state: State, name: str, value: str | None) -> None:
 
 def _keep(state: State, name: str, value: object) -> None:
     """Keep an attribute of the sender's naming, where it is a plain value and there is room."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
+    if isinstance(value, bool):
+        value = "true" if value else "false"
+    elif not isinstance(value, str | int | float):
         return
     if name in state.attributes or len(state.attributes) < ATTRIBUTE_LIMIT:
         state.attributes[name[:ATTRIBUTE_CHARACTERS]] = str(value)[:ATTRIBUTE_CHARACTERS]

@@ -16,6 +16,7 @@ from stream.core.platforms.model import (
     Line,
     Verdict,
     day_end,
+    day_of,
 )
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "day_end",
     "explain",
     "figures_of",
+    "told",
 ]
 
 DEFINITIONS: Final[Mapping[str, Definition]] = {
@@ -67,25 +69,31 @@ def figures_of(definition: Definition, contributions: Iterable[Contribution]) ->
 
 def explain(definition: Definition, contributions: Iterable[Contribution]) -> tuple[str, ...]:
     """Return one sentence for each unit: what opened and closed it, what counts, and why."""
-    return tuple(_told(one) for one in definition.merge(contributions))
+    return tuple(f"{one.conversation}：{told(one)}" for one in definition.merge(contributions))
 
 
-def _told(one: Contribution) -> str:
+def told(one: Contribution) -> str:
+    """Return the sentence of one unit; its clock is that of Beijing."""
     begun = f"{_clock(one.opened_at)} 第{one.opened_by}句"
     if one.since != one.opened_at:
-        begun += f"（{_clock(one.since)} 起等人工）"
+        begun += f"（{_clock(one.since, one.opened_at)} 起等人工）"
     if one.answered_at is None:
         ended = "无有效回复"
     else:
         waited = _seconds(one.answered_at - one.since)
-        ended = f"{_clock(one.answered_at)} 第{one.answered_by}句回复，等了 {waited} 秒"
+        answered = _clock(one.answered_at, one.opened_at)
+        ended = f"{answered} 第{one.answered_by}句回复，等了 {waited} 秒"
+    within = "，不另起一轮" if one.counts and not one.opens_turn else ""
     counted = "" if one.ms is None else f"，计 {_seconds(one.ms)} 秒"
-    return f"{one.conversation}：{begun} → {ended}：{_WHY[one.verdict]}{counted}"
+    return f"{begun} → {ended}：{_WHY[one.verdict]}{within}{counted}"
 
 
-def _clock(t: int) -> str:
+def _clock(t: int, begun: int | None = None) -> str:
+    """Return the time of day, and how many days after ``begun`` that is, where it is not the same day."""
     seconds = (t + CHINA_MS) % DAY_MS // 1_000
-    return f"{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
+    days = 0 if begun is None else day_of(t) - day_of(begun)
+    later = "" if days == 0 else "次日 " if days == 1 else f"{days} 天后 "
+    return f"{later}{seconds // 3600:02}:{seconds // 60 % 60:02}:{seconds % 60:02}"
 
 
 def _seconds(ms: int) -> str:
