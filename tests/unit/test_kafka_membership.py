@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import itertools
+from types import SimpleNamespace
 from typing import Any
 
 import faust
@@ -12,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.runtime.kafka.exits import Exit, WorkerExit
-from stream.runtime.kafka.membership import CoPartitioner, Heartbeats
+from stream.runtime.kafka.membership import PATIENCE_S, CoPartitioner, Heartbeats
 from stream.runtime.kafka.names import Names, Role
 
 TOGETHER = [Names().messages, Names().timers, Names().control]
@@ -85,17 +88,84 @@ def test_one_worker_owns_a_number_in_all_topics_that_belong_together(
                 assert owned == [0]
 
 
-def test_worker_without_a_heartbeat_for_half_its_session_is_fenced() -> None:
-    now = 100.0
-    beats = Heartbeats(10.0, now=lambda: now)
-    now = 105.0
-    beats.check()
-    now = 105.1
+class Coordinator:
+    """The group's side of heartbeats, as aiokafka has it: it forgets its member id at a no."""
+
+    def __init__(self) -> None:
+        self.member_id = "w0-1"
+        self.answer: bool | Exception = True
+
+    async def _do_heartbeat(self) -> bool:
+        if isinstance(self.answer, Exception):
+            raise self.answer
+        return self.answer
+
+    def app(self) -> Any:
+        consumer = SimpleNamespace(_coordinator=self)
+        return SimpleNamespace(consumer=SimpleNamespace(_thread=SimpleNamespace(_consumer=consumer)))
+
+
+class Ticking:
+    """A clock that each look moves on."""
+
+    def __init__(self, step: float = 0.0) -> None:
+        self.at = 100.0
+        self.step = step
+
+    def __call__(self) -> float:
+        self.at += self.step
+        return self.at
+
+
+async def test_worker_is_sure_of_its_partitions_for_half_its_session() -> None:
+    now = Ticking()
+    beats = Heartbeats(10.0, now)
+    now.at = 105.0
+    await asyncio.wait_for(beats.sure(), 0.01)
+    now.at = 105.1
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(beats.sure(), 0.01)
+
+
+async def test_worker_goes_on_when_a_broker_that_was_gone_still_knows_it() -> None:
+    now, group = Ticking(), Coordinator()
+    beats = Heartbeats(10.0, now)
+    beats.observe(group.app())
+    now.at = 114.0
+    group.answer = False
+    assert await group._do_heartbeat() is False
+    waiting = asyncio.create_task(beats.sure())
+    await asyncio.sleep(0.01)
+    assert not waiting.done()
+    group.answer = True
+    # What aiokafka calls is the watched one; the class's own answers it.
+    await group._do_heartbeat()
+    await asyncio.wait_for(waiting, 1)
+
+
+@pytest.mark.parametrize("raises", [False, True])
+async def test_worker_that_the_group_expelled_is_fenced(raises: bool) -> None:
+    now, group = Ticking(), Coordinator()
+    beats = Heartbeats(10.0, now)
+    beats.observe(group.app())
+    now.at = 114.0
+    group.member_id = ""
+    group.answer = OSError() if raises else False
+    with contextlib.suppress(OSError):
+        await group._do_heartbeat()
     with pytest.raises(WorkerExit) as ending:
-        beats.check()
+        await asyncio.wait_for(beats.sure(), 0.01)
     assert ending.value.code is Exit.FENCED
     beats.good()
-    beats.check()
+    await asyncio.wait_for(beats.sure(), 0.01)
+
+
+async def test_worker_that_nobody_answers_is_fenced_in_the_end() -> None:
+    now = Ticking(step=PATIENCE_S / 2)
+    beats = Heartbeats(10.0, now)
+    with pytest.raises(WorkerExit) as ending:
+        await asyncio.wait_for(beats.sure(), 1)
+    assert ending.value.code is Exit.FENCED
 
 
 def test_names_have_the_prefix_once_and_lead_back_to_the_receiver() -> None:

@@ -25,7 +25,7 @@ class Exit(IntEnum):
     STALLED = 72  # a partition has lag and made no progress: restart; recurring, the log names the record
     LOOP_BLOCKED = 73  # the event loop stood still: restart; recurring, the log has the stack
     RECOVERY = 74  # state was not read back in time: the broker is slow or the changelog not compacted
-    FENCED = 75  # no heartbeat for half the session: another worker may own the partitions; restart
+    FENCED = 75  # expelled from the group, or no word from it: another may own the partitions; restart
     BROKER = 76  # the broker does not confirm: restart once it is back
     TOPICS = 77  # a topic is missing or has other partitions: `yanshao topics check`
     TOO_NEW = 78  # a newer release wrote the state: do not roll back, or drain first; nothing is damaged

@@ -217,7 +217,7 @@ class ConversationProcessor:
         await self._recover()
         while True:
             fed = await self._next()
-            self._shared.heartbeats.check()
+            await self._shared.heartbeats.sure()
             await self._process(fed)
 
     async def _next(self) -> list[Fed]:
@@ -360,7 +360,7 @@ class ConversationProcessor:
             shared.observer.confirmed("outputs", now - batch.begun)
             batch.begun = now
             if batch.states:
-                shared.heartbeats.check()
+                await shared.heartbeats.sure()
                 batch.kept = await shared.publisher.send(shared.names.state, self.number, batch.states)
             self._kept.put_nowait(batch)
 
