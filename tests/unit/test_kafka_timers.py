@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
@@ -9,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stream.core.events import Timer
-from stream.runtime.kafka.timers import ClockDriver, Gate
+from stream.runtime.kafka.timers import GATE_S, TICK_S, ClockDriver, Gate
 from stream.testing import ManualClock
 
 
@@ -119,6 +120,38 @@ async def test_partition_that_is_not_ours_does_not_speak(clock: ManualClock) -> 
     log, part = Log(end=7), Part(position=7, dues=[clock.now_ms() - 1], running=False)
     await driver(clock, log).tick([part])
     assert (log.written, log.asked) == ([], 0)
+
+
+async def test_partition_that_is_long_in_writing_holds_up_no_other(clock: ManualClock) -> None:
+    log = Log(end=7)
+    slow, quick = asyncio.Event(), asyncio.Event()
+
+    async def write(number: int, timers: list[Timer]) -> None:
+        if number == 0:
+            await slow.wait()
+        else:
+            quick.set()
+
+    clocks = ClockDriver(clock, log.end_offsets, write, log.told, longest_ms=30_000)
+    due = [clock.now_ms() - 100]
+    parts = [Part(number=number, position=7, dues=list(due)) for number in (0, 1)]
+    ticking = asyncio.create_task(clocks.tick(parts))
+    await asyncio.wait_for(quick.wait(), 1)
+    assert not ticking.done()
+    slow.set()
+    await ticking
+    assert len(log.lateness) == 2
+
+
+async def test_while_clocks_wait_for_the_log_they_are_looked_at_sooner(clock: ManualClock) -> None:
+    log, part = Log(end=7), Part(position=5, dues=[clock.now_ms() - 1])
+    clocks = driver(clock, log)
+    assert clocks.pause_s == TICK_S
+    await clocks.tick([part])
+    assert clocks.pause_s == GATE_S < TICK_S
+    part.position = 7
+    await clocks.tick([part])
+    assert clocks.pause_s == TICK_S
 
 
 async def test_gate_is_forgotten_with_its_partition(clock: ManualClock) -> None:

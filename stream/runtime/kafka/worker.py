@@ -48,7 +48,7 @@ from stream.runtime.kafka.partition import Shared
 from stream.runtime.kafka.planning import AlertProcessor
 from stream.runtime.kafka.preparation import ACTIVATED, Shelf, check_topics
 from stream.runtime.kafka.publisher import Publisher, Row, confirm
-from stream.runtime.kafka.timers import TICK_S, ClockDriver
+from stream.runtime.kafka.timers import ClockDriver
 from stream.runtime.kafka.watchdog import Watchdog
 from stream.settings import Settings, ensure_data_dir
 from stream.wire import encode
@@ -278,13 +278,13 @@ class Worker:
     async def _watch_clocks(self) -> None:
         assert self._ownership is not None
         while True:
-            await asyncio.sleep(TICK_S)
+            await asyncio.sleep(self._clocks.pause_s)
             if self._ownership.assigned:
                 with outage_survived("clocks wait"):
                     await self._clocks.tick(list(self._ownership.processors.values()))
 
     async def _write_timers(self, publisher: Publisher, number: int, timers: Sequence[Timer]) -> None:
-        self._heartbeats.check()
+        await self._heartbeats.sure()
         rows = [Row(timer.conversation_id.encode(), encode(timer, self.settings.tzinfo)) for timer in timers]
         await confirm(await publisher.send(self.names.timers, number, rows))
 
