@@ -20,8 +20,8 @@ from urllib.parse import urlsplit
 import yaml
 from rich.console import Console
 
-from alerts import config as alerts_config
 from stream.runtime.clock import WallClock
+from stream.runtime.hours import parse_alerts
 from stream.runtime.store import FILE_NAME
 from stream.runtime.system import Addresses, LocalSystem
 from stream.settings import ensure_data_dir, load
@@ -74,8 +74,8 @@ async def running(path: Path) -> AsyncIterator[tuple[LocalSystem, Addresses]]:
     """Run the embedded system inside the test."""
     settings = load(path, env={})
     data = ensure_data_dir(settings)
-    parsed = alerts_config.parse(settings.alerts, source=str(path), env={})
-    system = LocalSystem(settings, data, parsed, clock=WallClock(), console=Console(file=io.StringIO()))
+    console = Console(file=io.StringIO())
+    system = LocalSystem(settings, data, parse_alerts(settings), clock=WallClock(), console=console)
     async with system.running(TOKEN) as addresses:
         yield system, addresses
 
