@@ -17,7 +17,7 @@ from prometheus_client.exposition import choose_encoder
 from stream.core.attainment import Verdict
 from stream.core.events import AnyEvent
 from stream.core.kinds import KINDS
-from stream.core.outputs import FindingKind, FindingStatus, Outcome, Severity
+from stream.core.outputs import BotOutcome, FindingKind, FindingStatus, Outcome, Severity
 from stream.core.standing import Standing
 from stream.meters import CounterDef, GaugeDef, HistogramDef, InfoDef, Label, Meters, MetricDef
 
@@ -56,6 +56,9 @@ POLICY = Label("policy", (), 500, "the OLA policies of the loaded packs")
 BACKLOG = Label("backlog", ("included", "excluded"))
 DEFINITION = Label("definition", ("plain",), 16, "the response metric definitions of the loaded packs")
 RESPONSE = Label("response", ("first", "next"))
+FIGURE = Label("figure", (), 40, "the figures of those definitions")
+BOT_OUTCOME = Label("outcome", tuple(one for one in BotOutcome if one is not BotOutcome.NONE))
+RETURN = Label("return", ("reopened", "repeat"))
 ALERT_STATUS = Label("status", ("firing", "acknowledged", "resolved"))
 RECEIVER = Label("receiver", (), 200, "the receivers of the configuration")
 REASON = Label(  # the reasons of `alerts.model`; a test compares
@@ -95,7 +98,7 @@ OVER_BOUNDS = (30.0, 60.0, 180.0, 600.0, 1800.0, 3600.0, 14400.0, 86400.0)
 COMMIT_BOUNDS = (0.001, 0.0025, 0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 1.0)
 SCORE_BOUNDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
 
-INTAKE, DETECTION, CONVERSATION = "Intake", "Detection", "Conversations"
+INTAKE, DETECTION, CONVERSATION, CUSTOMERS = "Intake", "Detection", "Conversations", "Customers"
 CLOCKS, ALERTING, DELIVERY = "Clocks", "Alerts", "Delivery"
 KAFKA, KNOWLEDGE, LOCAL, PROCESS = "Kafka runtime", "Knowledge", "Local runtime and HTTP", "Process"
 
@@ -203,6 +206,49 @@ RESPONSE_SECONDS = HistogramDef(
     buckets=RESPONSE_BOUNDS,
     meaning="How long customers waited for the first and for each next reply, by definition of a reply.",
     remedy="Add agents to the queue, or look which clocks are missed by policy and party.",
+)
+BOT_STAGES = CounterDef(
+    name="yanshao_bot_stages_total", section=CONVERSATION, unit="conversations", labels=(BOT_OUTCOME,),
+    meaning="Closed conversations that a bot had a stage of: contained by it, or handed over to a person.",
+    remedy="handed_over up: see in the summaries which categories the bot no longer answers.",
+)
+
+# Customers ---------------------------------------------------------------------------------------
+
+CUSTOMERS_HELD = GaugeDef(
+    name="yanshao_customers_held", section=CUSTOMERS, unit="customers",
+    meaning="Customers held in state because they may come back, or their day is not settled.",
+    remedy="About those of the last two days; far above: the chat system gives a new id to each visit.",
+)
+CUSTOMER_BYTES = GaugeDef(
+    name="yanshao_customer_state_bytes", section=CUSTOMERS, unit="bytes",
+    meaning="Serialised state of all customers held.",
+    remedy="Over 1.5 KiB a conversation of two days on average: report it with a sample.",
+)
+RETURNS = CounterDef(
+    name="yanshao_returns_total", section=CUSTOMERS, unit="conversations", labels=(RETURN,),
+    meaning="Conversations that were reopened by a later one, and those that repeat an earlier one.",
+    remedy="reopened up: the summaries with `reopened` name shop, agent and category that did not solve it.",
+)
+CONTACTS_DROPPED = CounterDef(
+    name="yanshao_contacts_dropped_total", section=CUSTOMERS, unit="contacts",
+    meaning="Conversations left out because their customer had more than 64 within two days.",
+    remedy="An id that many people share (anonymous, a kiosk): let the chat system leave it out.",
+)
+PLATFORM_NUMERATOR = CounterDef(
+    name="yanshao_platform_numerator_total", section=CUSTOMERS, unit="units", labels=(DEFINITION, FIGURE),
+    meaning="Numerators (for averages: seconds) of platforms' response figures, from settled days.",
+    remedy="A figure is its increase over that of yanshao_platform_denominator_total; docs/ola.md has them.",
+)
+PLATFORM_DENOMINATOR = CounterDef(
+    name="yanshao_platform_denominator_total", section=CUSTOMERS, unit="units", labels=(DEFINITION, FIGURE),
+    meaning="Denominators (turns, sessions, messages, customer-days) of the same figures.",
+    remedy="Grows an hour after each day's end; not at all: no worker has settled the day, see its log.",
+)
+PLATFORM_CORRECTIONS = CounterDef(
+    name="yanshao_platform_corrections_total", section=CUSTOMERS, unit="units", labels=(DEFINITION,),
+    meaning="Units that came, or changed, after their day was settled; they are in no figure.",
+    remedy="More than a few of a hundred: conversations go on over midnight, or a worker was down then.",
 )
 
 # Clocks ------------------------------------------------------------------------------------------

@@ -8,11 +8,25 @@ from alerts.model import Alert
 from stream import metrics as m
 from stream.core.attainment import Decided
 from stream.core.events import Received
-from stream.core.outputs import Finding, FindingKind, FindingStatus, Score, Summary
+from stream.core.outputs import (
+    BotOutcome,
+    Finding,
+    FindingKind,
+    FindingStatus,
+    Score,
+    Summary,
+)
 from stream.metrics import Metrics
 from stream.runtime.conversations import Applied
+from stream.runtime.customers import Told
 
 _STAGED = "staged:"
+# What is counted of customers, by what the core calls it.
+_NOTICED = {
+    "conversation_reopened": (m.RETURNS, ("reopened",)),
+    "repeat_contact": (m.RETURNS, ("repeat",)),
+    "contact_dropped": (m.CONTACTS_DROPPED, ()),
+}
 # The response figures of a summary that the histogram of responses is fed from.
 _RESPONSES = (("first", "response_first_seconds"), ("next", "response_average_seconds"))
 
@@ -68,6 +82,22 @@ class Counting:
         elif name.startswith(_STAGED):
             self._metrics.inc(m.STAGED_HITS, name.removeprefix(_STAGED), n=count)
 
+    def told(self, told: Told) -> None:
+        """Count what contacts, or the time, came to for customers, once it is durable."""
+        meters = self._metrics
+        if told.skipped:
+            meters.inc(m.EVENTS_REDELIVERED, n=told.skipped)
+        for one in told.amended:
+            meters.inc(m.SUMMARIES, one.summary.outcome, "later")
+        for name, (metric, labels) in _NOTICED.items():
+            if told.counted[name]:
+                meters.inc(metric, *labels, n=told.counted[name])
+        for figure in told.settled:
+            meters.inc(m.PLATFORM_NUMERATOR, figure.definition, figure.figure, n=figure.numerator)
+            meters.inc(m.PLATFORM_DENOMINATOR, figure.definition, figure.figure, n=figure.denominator)
+        for correction in told.corrections:
+            meters.inc(m.PLATFORM_CORRECTIONS, correction.definition, n=correction.units)
+
     def _finding(self, finding: Finding) -> None:
         self._metrics.inc(m.FINDINGS, finding.kind, finding.severity, finding.status)
         if finding.status is FindingStatus.RAISED and finding.kind is not FindingKind.OLA:
@@ -85,6 +115,8 @@ class Counting:
         self._metrics.inc(m.SUMMARIES, summary.outcome, "first" if first else "later")
         if not first:
             return  # its figures are in already
+        if summary.bot_outcome is not BotOutcome.NONE:
+            self._metrics.inc(m.BOT_STAGES, summary.bot_outcome)
         self._metrics.histogram(m.CONVERSATION_DISSATISFACTION).observe(summary.dissatisfaction)
         for response, name in _RESPONSES:
             seconds = summary.metrics.get(name)

@@ -12,6 +12,7 @@ from stream.core.book import RuleBook
 from stream.core.standing import Standing
 from stream.metrics import Metrics
 from stream.runtime.conversations import Conversations
+from stream.runtime.customers import Customers
 
 
 def describe_process(metrics: Metrics, runtime: str, receivers: Iterable[str]) -> None:
@@ -61,6 +62,12 @@ def watch_conversations(
     metrics.watch(m.CLOCKS_OPEN, clocks)
     metrics.watch(m.CLOCK_OLDEST, oldest)
     metrics.watch(m.ALERTS_OPEN, firing)
+
+
+def watch_customers(metrics: Metrics, held: Callable[[], Iterable[Customers]]) -> None:
+    """Read at each scrape how many customers the process holds; ``held`` is asked anew each time."""
+    metrics.watch(m.CUSTOMERS_HELD, lambda: sum(len(one) for one in held()))
+    metrics.watch(m.CUSTOMER_BYTES, lambda: sum(one.state_bytes() for one in held()))
 
 
 def watch_delivery(

@@ -10,6 +10,7 @@ from typing import Any
 from alerts.model import Notification
 from stream.core.events import Received
 from stream.runtime.conversations import Applied
+from stream.runtime.customers import Told
 from stream.runtime.store import Store
 from stream.wire import InvalidMessage
 
@@ -36,6 +37,7 @@ class Write:
 class Done:
     """What a transaction came to, once it is durable.
 
+    ``told`` is what its contacts, and the time, came to for customers.
     ``refused`` are reasons, each with whether the event went to the dead letters; ``lateness_ms`` says
     of every clock that came due how much later it was looked at.
     """
@@ -44,6 +46,7 @@ class Done:
     received: list[Received] = field(default_factory=list)
     refused: list[tuple[str, bool]] = field(default_factory=list)
     applied: Applied = field(default_factory=Applied)
+    told: Told = field(default_factory=Told)
     notifications: list[Notification] = field(default_factory=list)
     lateness_ms: list[int] = field(default_factory=list)
     commit_seconds: float = 0.0

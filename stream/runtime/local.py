@@ -30,6 +30,7 @@ from alerts.model import Alert
 from stream import wire
 from stream.runtime.clock import Clock, WallClock
 from stream.runtime.conversations import Conversations, Input, Knowledge
+from stream.runtime.customers import Customers, contacted, last_tick
 from stream.runtime.http import Overloaded, Unavailable
 from stream.runtime.jobs import DEFAULT_QUEUE, Done, Events, Queue, Write, refuse
 from stream.runtime.rows import row_of
@@ -43,6 +44,8 @@ logger = logging.getLogger(__name__)
 TRANSACTION_EVENTS = 2_000
 # How often the clocks are looked at when no event comes; lateness stays well under a second.
 TICK_SECONDS = 0.2
+# Of how many customers a day is settled in one transaction: all of them are due at the same moment.
+CUSTOMERS_AT_ONCE = 500
 # A clock that breaks the engine would break every transaction; after so long all are tried again.
 CLOCKS_REST_MS = 60_000
 
@@ -90,6 +93,7 @@ class LocalRuntime:
         self._lock: BinaryIO | None = None
         self._dispatcher: Dispatcher | None = None
         self.conversations = Conversations(conversation_url=conversation_url)
+        self.customers = Customers()
 
     # Life -------------------------------------------------------------------------------------------
 
@@ -138,7 +142,10 @@ class LocalRuntime:
         knowledge = self._knowledge()
         for conversation_id, raw in self._store.conversations():
             conversations.load(knowledge, conversation_id, raw)
-        self.conversations = conversations
+        customers = Customers()
+        for key, raw in self._store.customers():
+            customers.load(knowledge.book.limits, key, raw)
+        self.conversations, self.customers = conversations, customers
 
     # What others ask ----------------------------------------------------------------------------------
 
@@ -202,7 +209,7 @@ class LocalRuntime:
         while True:
             self._wakeup.clear()
             jobs = self._take_jobs()
-            due = self.conversations.next_due()
+            due = self._next_due()
             if not jobs and self._stopping:
                 return  # what comes due from here on is told at the next start
             if not jobs and (due is None or due >= self._heard_until()):
@@ -211,6 +218,10 @@ class LocalRuntime:
                 continue
             self._idle.clear()
             await self._commit(jobs)
+
+    def _next_due(self) -> int | None:
+        dues = (self.conversations.next_due(), self.customers.next_due())
+        return min((due for due in dues if due is not None), default=None)
 
     async def _sleep(self) -> None:
         try:
@@ -333,6 +344,7 @@ class LocalRuntime:
             inputs = [Input(item) for item in done.received]
             done.applied = self.conversations.apply(self._knowledge(), inputs)
             self._apply_due(done, until)
+            self._apply_contacts(done, inputs, until)
             self._keep(store, done)
             begun = time.perf_counter()
             store.commit()
@@ -350,6 +362,15 @@ class LocalRuntime:
             applied = self.conversations.apply(self._knowledge(), [Input(timer) for timer in timers])
             done.applied.merge(applied)
             done.lateness_ms = [now - timer.due for timer in timers]
+
+    def _apply_contacts(self, done: Done, inputs: Sequence[Input], until: int) -> None:
+        """Give customers their contacts, then their time: that of the clock, or of a tick."""
+        limits = self._knowledge().book.limits
+        done.told = self.customers.apply(limits, contacted(done.applied.records))
+        done.told.merge(self.customers.advance(limits, until, CUSTOMERS_AT_ONCE))
+        tick = last_tick(inputs)
+        if tick is not None:
+            done.told.merge(self.customers.advance(limits, tick))
 
     def _decode(self, store: Store, job: Events, done: Done) -> list[InvalidMessage | None]:
         outcomes: list[InvalidMessage | None] = []
@@ -369,7 +390,9 @@ class LocalRuntime:
     def _keep(self, store: Store, done: Done) -> None:
         applied = done.applied
         store.put_conversations(applied.changed.items(), applied.forgotten)
-        store.add_records([row_of(record, self._zone) for record in applied.records])
+        store.put_customers(done.told.changed.items(), done.told.forgotten)
+        amended = (one.summary for one in done.told.amended)
+        store.add_records([row_of(record, self._zone) for record in (*applied.records, *amended)])
         planned = [
             notification
             for record in applied.records

@@ -7,7 +7,7 @@ lines go to ``dlq.jsonl`` with the reason.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import tzinfo
 from pathlib import Path
@@ -19,7 +19,8 @@ from stream import wire
 from stream.core.events import Received
 from stream.core.limits import HOUR_MS
 from stream.core.outputs import Finding, Score, Summary
-from stream.runtime.conversations import Applied, Conversations, Input, Knowledge
+from stream.runtime.conversations import Applied, Conversations, Input, Knowledge, Record
+from stream.runtime.customers import Customers, contacted
 from stream.wire import InvalidMessage
 
 # After the last event clocks run on for a day: the longest target anybody promises within a chat.
@@ -50,17 +51,43 @@ class Replayed:
     events: int = 0
     last_t: int | None = None
 
-    def take(self, applied: Applied) -> None:
-        """Sort a batch's records; of a conversation's summaries the last revision stays."""
-        for record in applied.records:
+    def take(self, records: Iterable[Record]) -> None:
+        """Sort records; of a conversation's summaries the last revision stays."""
+        for record in records:
             if isinstance(record, Finding):
                 self.findings.append(record)
             elif isinstance(record, Alert):
                 self.alerts.append(record)
             elif isinstance(record, Score):
                 self.scores.append(record)
-            elif isinstance(record, Summary):
+            elif isinstance(record, Summary) and _replaces(record, self.summaries):
                 self.summaries[record.conversation_id] = record
+
+
+def _replaces(summary: Summary, known: Mapping[str, Summary]) -> bool:
+    """Whether a summary is the one to keep: of an id that was used again, that of the later use."""
+    other = known.get(summary.conversation_id)
+    if other is None or summary.opened_at > other.closed_at:
+        return True
+    return summary.closed_at >= other.opened_at and summary.revision >= other.revision
+
+
+class _Parts:
+    """Conversations and their customers: contacts are applied behind the batch that made them.
+
+    Nothing of a customer comes due before the end: a file need not be in the order of time.
+    """
+
+    def __init__(self, done: Replayed, conversation_url: str | None) -> None:
+        self._done = done
+        self.conversations = Conversations(conversation_url=conversation_url)
+        self._customers = Customers()
+
+    def take(self, knowledge: Knowledge, applied: Applied) -> None:
+        """Take what the conversations came to, and what that says of others of the same customers."""
+        self._done.take(applied.records)
+        told = self._customers.apply(knowledge.book.limits, contacted(applied.records))
+        self._done.take(one.summary for one in told.amended)
 
 
 def read(
@@ -93,14 +120,15 @@ def replay(
     closed (``inferred``); without, they stop at the last ``t``.
     """
     done = Replayed()
-    conversations = Conversations(conversation_url=conversation_url)
+    parts = _Parts(done, conversation_url)
+    conversations = parts.conversations
     batch: list[Input] = []
     for event in events:
         if isinstance(event, Refused):
             done.refused.append(event)
             continue
         if isinstance(event, Knowledge):
-            done.take(conversations.apply(knowledge, batch))
+            parts.take(knowledge, conversations.apply(knowledge, batch))
             batch.clear()
             knowledge = event
             continue
@@ -108,14 +136,14 @@ def replay(
         done.last_t = event.t if done.last_t is None else max(done.last_t, event.t)
         batch.append(Input(event))
         if len(batch) >= BATCH:
-            done.take(conversations.apply(knowledge, batch))
+            parts.take(knowledge, conversations.apply(knowledge, batch))
             batch.clear()
-    done.take(conversations.apply(knowledge, batch))
+    parts.take(knowledge, conversations.apply(knowledge, batch))
     if done.last_t is not None:
         until = done.last_t + (RUN_ON_MS if close else 0)
-        done.take(conversations.advance(knowledge, until))
+        parts.take(knowledge, conversations.advance(knowledge, until))
         if close:
-            done.take(conversations.close_all(knowledge, until))
+            parts.take(knowledge, conversations.close_all(knowledge, until))
     return done
 
 

@@ -1,4 +1,4 @@
-"""The embedded runtime's one file: conversations, records, ledger, refused events, in SQLite.
+"""The embedded runtime's one file: conversations, customers, records, ledger, refused events, in SQLite.
 
 WAL with ``synchronous=FULL``: what a transaction committed survives kill -9 and loss of power. One
 connection writes, from one thread; others may read the file at the same time.
@@ -25,6 +25,7 @@ _BUSY_SECONDS = 5.0
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS conversations (id TEXT PRIMARY KEY, record BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS customers (id TEXT PRIMARY KEY, record BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS records (
     seq INTEGER PRIMARY KEY, kind TEXT NOT NULL, id TEXT NOT NULL, conversation_id TEXT NOT NULL,
     at INTEGER NOT NULL, body BLOB NOT NULL
@@ -144,6 +145,18 @@ class Store:
             changed,
         )
         self.connection.executemany("DELETE FROM conversations WHERE id = ?", ((id_,) for id_ in forgotten))
+
+    def customers(self) -> Iterator[tuple[str, bytes]]:
+        """Yield every customer's key and record."""
+        yield from self.connection.execute("SELECT id, record FROM customers")
+
+    def put_customers(self, changed: Iterable[tuple[str, bytes]], forgotten: Iterable[str]) -> None:
+        """Write changed records and delete forgotten ones."""
+        self.connection.executemany(
+            "INSERT INTO customers VALUES (?, ?) ON CONFLICT (id) DO UPDATE SET record = excluded.record",
+            changed,
+        )
+        self.connection.executemany("DELETE FROM customers WHERE id = ?", ((id_,) for id_ in forgotten))
 
     def add_records(self, rows: Iterable[RecordRow]) -> None:
         """Append output records."""

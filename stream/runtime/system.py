@@ -26,7 +26,13 @@ from stream.packs.books import Books
 from stream.runtime.clock import Clock
 from stream.runtime.conversations import Knowledge
 from stream.runtime.counting import Counting
-from stream.runtime.gauges import describe_packs, describe_process, watch_conversations, watch_delivery
+from stream.runtime.gauges import (
+    describe_packs,
+    describe_process,
+    watch_conversations,
+    watch_customers,
+    watch_delivery,
+)
 from stream.runtime.hours import in_force
 from stream.runtime.http import events_handler
 from stream.runtime.jobs import Done, Queue
@@ -91,6 +97,7 @@ class LocalSystem:
         self._tell_packs(ok=True, seconds=time.monotonic() - begun)
         describe_process(self.metrics, "local", alerts_config.receivers)
         watch_conversations(self.metrics, lambda: [self.runtime.conversations], clock.now_ms)
+        watch_customers(self.metrics, lambda: [self.runtime.customers])
         self.metrics.watch(m.QUEUE_DEPTH, lambda: {("ingest",): self.runtime.queued_events})
 
     def knowledge(self) -> Knowledge:
@@ -103,6 +110,7 @@ class LocalSystem:
         for reason, dead_letter in done.refused:
             self._counting.refused(reason, dead_letter=dead_letter)
         self._counting.applied(done.applied)
+        self._counting.told(done.told)
         self._commit.observe(done.commit_seconds)
         for lateness in done.lateness_ms:
             for histogram in self._lateness:
