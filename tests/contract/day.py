@@ -205,9 +205,10 @@ class Day:
         """The records without their keys."""
         return [raw for _, raw in self.lines]
 
-    def end(self) -> bytes:
-        """Return the tick that ends the day: a day later, as `replay` lets clocks run on."""
-        return json.dumps({"type": "tick", "at": self.last_t + 24 * 60 * MINUTE}).encode()
+    @property
+    def end_at(self) -> int:
+        """When the tick comes that ends the day: a day later, as `replay` lets clocks run on."""
+        return self.last_t + 24 * 60 * MINUTE
 
 
 # Seconds from a customer's question to the answer; the first response is due after 60 (30 after the change).
