@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
-from stream.bench import contest, core, latency, local, matcher, recovery, start, states
-from stream.bench.figures import Figure, Row, at_most
+from stream.bench import clocks, contest, core, latency, local, matcher, recovery, start, states
+from stream.bench.figures import Figure, Row
 from stream.bench.session import Session
 
 
@@ -21,12 +21,6 @@ class Bench(NamedTuple):
 
 
 _QUICK = "--quick: sizes too small to judge by"
-
-LATENESS = Figure("clocks.lateness", "ms", "p99 of due clocks, 100,000 open issues", at_most(1_000))
-
-
-def _later(session: Session) -> list[Row]:  # noqa: ARG001 - the signature of a group
-    return [LATENESS.unmeasured("a hundred thousand open issues under load: not timed yet")]
 
 
 def _matcher(session: Session) -> list[Row]:
@@ -45,8 +39,8 @@ BENCHES: Mapping[str, Bench] = MappingProxyType(
         ),
         "latency": Bench("message to webhook", latency.FIGURES, latency.measure, kafka=True),
         "recovery": Bench("after kill -9", recovery.FIGURES, recovery.measure, kafka=True),
+        "clocks": Bench("due clocks of 100,000 open issues", clocks.FIGURES, clocks.measure, kafka=True),
         "kafka": Bench("whole jobs side by side", contest.FIGURES, contest.measure, kafka=True),
-        "later": Bench("figures of what is to come", (LATENESS,), _later),
     }
 )
 
