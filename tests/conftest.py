@@ -62,7 +62,7 @@ NEEDS: dict[str, Callable[[], str | None]] = {
 LOUD = "NOT TESTED HERE"
 
 LONG_ROUNDS = 20
-"""What `make chaos` must survive of each kind."""
+"""What `make chaos` must survive of each kind; a test marked `rounds` says another number."""
 
 MISSING = pytest.StashKey[dict[str, str | None]]()
 BROKER_DIR = pytest.StashKey[Path]()
@@ -87,11 +87,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Give a chaos test its rounds, one test each: a seed that fails can be run again by itself."""
     if "chaos_seed" in metafunc.fixturenames:
         first = metafunc.config.getoption("--chaos-seed")
-        rounds = LONG_ROUNDS if metafunc.config.getoption("--chaos") == "long" else 1
+        mark = metafunc.definition.get_closest_marker("rounds")
+        most = LONG_ROUNDS if mark is None else int(mark.args[0])
+        rounds = most if metafunc.config.getoption("--chaos") == "long" else 1
         metafunc.parametrize("chaos_seed", range(first, first + rounds))
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "rounds(number): of a chaos test, how many rounds its long form has")
     config.addinivalue_line("markers", "browser: needs a browser that can run without a screen")
     config.stash[MISSING] = {}
     from_controller: str | None = getattr(config, "workerinput", {}).get("broker_dir")

@@ -104,15 +104,16 @@ class Traffic(threading.Thread):
 class Supervisor:
     """Keeps one worker alive, as systemd does, and remembers how each of its lives ended."""
 
-    def __init__(self, system: Installation, name: str) -> None:
+    def __init__(self, system: Installation, name: str, driver: Driver = Driver.STREAM) -> None:
         self._system = system
         self._name = name
+        self._driver = driver
         self._stopping = False
         self.process = self._start()
         self.codes: list[int] = []
 
     def _start(self) -> Process:
-        return self._system.process(self._name, driver=Driver.STREAM)
+        return self._system.process(self._name, driver=self._driver)
 
     async def run(self) -> None:
         while not self._stopping:
