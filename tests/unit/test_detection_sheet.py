@@ -41,3 +41,16 @@ def test_sheet_holds_ids_and_words_of_ours_only(sheet: list[dict[str, str]]) -> 
     for row in sheet:
         assert all(value.isascii() for value in row.values())
         assert row["reason"].isalpha()
+
+
+COMFORT = SHEET.with_name("ola-sheet-comfort.csv")
+
+RIGHT_CLOCKS = 0.85
+"""The share of breaches that a reader of the whole conversation must agree with."""
+
+
+def test_enough_breaches_of_comfort_are_right() -> None:
+    with COMFORT.open(encoding="utf-8", newline="") as file:
+        judged = [row["judgement"] for row in csv.DictReader(file)]
+    assert set(judged) == {"right", "wrong"}
+    assert judged.count("right") >= RIGHT_CLOCKS * len(judged)
