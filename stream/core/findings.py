@@ -9,7 +9,7 @@ from stream.core.clocks import Fired
 from stream.core.evidence import excerpt
 from stream.core.ids import stable_id
 from stream.core.outputs import Finding, FindingKind, FindingStatus, Subject
-from stream.core.rules import RuleHit, render_why
+from stream.core.rules import RuleHit, render_why, spoken
 from stream.core.state import State
 
 # The audience of a clock that stands for whichever department owes.
@@ -83,9 +83,15 @@ def of_clock(book: RuleBook, state: State, fired: Fired, *, corrected: bool = Fa
         return None
     telling = policy.telling(fired.step)
     party = None if clock.party is None else state.names[clock.party]
+    measure = policy.worktime.measure
+    waited = measure(clock.started_at, fired.due) - clock.stood_ms
+    limit = measure(clock.started_at, clock.target_at) - clock.stood_ms
     values = _values(state, state.last_words) | {
-        "seconds": str((fired.due - clock.started_at - clock.stood_ms) // 1000),
-        "target": str(policy.target_ms // 1000),
+        "seconds": str(waited // 1000),
+        "target": str(limit // 1000),
+        "waited": spoken(waited),
+        "limit": spoken(limit),
+        "over": spoken(waited - limit),
         "department": party or "",
     }
     return Finding(
@@ -115,6 +121,7 @@ def _values(state: State, evidence: str, hit: RuleHit | None = None) -> dict[str
         "agent": attributes.get("agent", "客服"),
         "customer": attributes.get("customer_id", "客户"),
         "seconds": "",
+        "waited": "",
         "target": "",
         "terms": "",
         "count": "",
@@ -125,4 +132,5 @@ def _values(state: State, evidence: str, hit: RuleHit | None = None) -> dict[str
         values["count"] = str(hit.count)
         values["score"] = "" if hit.score is None else f"{hit.score:.2f}"
         values["seconds"] = str(hit.rule.wait_ms // 1000)
+        values["waited"] = spoken(hit.rule.wait_ms)
     return values

@@ -36,7 +36,7 @@ from stream.core.rules.model import (
     Waiting,
 )
 from stream.core.rules.table import RuleTable
-from stream.core.rules.why import render_why
+from stream.core.rules.why import render_why, spoken
 
 __all__ = [
     "NOTHING",
@@ -65,5 +65,6 @@ __all__ = [
     "on_due",
     "on_message",
     "render_why",
+    "spoken",
     "untell",
 ]
