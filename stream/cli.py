@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "rules": ("rules", "Test rules and explain why one fired."),
     "alerts": ("alerts", "List and show alerts."),
     "metrics": ("metrics", "Explain response metrics, message by message."),
+    "ola": ("ola", "Show open clocks, explain clocks, attainment as CSV."),
     "dlq": ("dlq", "List and replay events that could not be used."),
     "config": ("config", "Show the configuration in force."),
     "evaluate": ("evaluate", "Measure detection on labelled data."),

@@ -14,6 +14,7 @@ import click
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+    from rich.table import Table
     from rich.text import Text
 
     from alerts.config import AlertsConfig
@@ -150,6 +151,11 @@ def console() -> Console:
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]], *, title: str = "") -> None:
     """Print rows under their columns; one line each where the output is piped."""
+    console().print(build_table(columns, rows, title=title))
+
+
+def build_table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]], *, title: str = "") -> Table:
+    """Return rows under their columns."""
     from rich.box import SIMPLE_HEAD  # noqa: PLC0415
     from rich.table import Table  # noqa: PLC0415
 
@@ -158,7 +164,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[str | Text]], *,
         table.add_column(name, overflow="fold")
     for row in rows:
         table.add_row(*(plain(cell) if isinstance(cell, str) else cell for cell in row))
-    console().print(table)
+    return table
 
 
 def print_fields(pairs: Iterable[tuple[str, str | RenderableType]]) -> None:

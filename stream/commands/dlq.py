@@ -117,7 +117,7 @@ def _replay_embedded(settings: Settings, numbers: tuple[int, ...], reason: str |
 def _replay_kafka(settings: Settings, numbers: tuple[int, ...], reason: str | None) -> dict[str, int]:
     from stream.runtime.kafka import dlq  # noqa: PLC0415
 
-    with _reachable(settings):
+    with reachable(settings, "dlq"):
         count = dlq.replay(
             settings.kafka, lambda letter: _asked_for(letter.number, letter.reason, numbers, reason)
         )
@@ -129,15 +129,15 @@ def _asked_for(number: int, why: str, numbers: tuple[int, ...], reason: str | No
 
 
 @contextmanager
-def _reachable(settings: Settings) -> Iterator[None]:
-    """Check that brokers answer, and end the command where they stop doing so."""
+def reachable(settings: Settings, name: str) -> Iterator[None]:
+    """Check that brokers answer and have the topic of ``Names``; end the command where they stop doing so."""
     from kafka.errors import KafkaError  # noqa: PLC0415
 
     from stream.runtime import cluster  # noqa: PLC0415
     from stream.runtime.kafka.names import Names  # noqa: PLC0415
 
     try:
-        topic = Names(settings.kafka.topic_prefix).dlq
+        topic = getattr(Names(settings.kafka.topic_prefix), name)
         with cluster.admin(settings.kafka) as admin:
             if topic not in admin.list_topics():
                 fail(f"there is no topic {topic}: yanshao topics apply")
@@ -150,7 +150,7 @@ def _letters(settings: Settings, *, kafka: bool) -> Iterator[Letter]:
     if kafka:
         from stream.runtime.kafka import dlq  # noqa: PLC0415
 
-        with _reachable(settings):
+        with reachable(settings, "dlq"):
             yield from map(_of_kafka, dlq.list_dead_letters(settings.kafka))
         return
     from stream.runtime.store import Store  # noqa: PLC0415

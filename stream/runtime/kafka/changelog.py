@@ -101,6 +101,11 @@ class Replay:
             if not entry.is_gone:
                 yield conversation_id, entry.raw
 
+    def state(self, conversation_id: str) -> bytes | None:
+        """Return the state record of a conversation; None where it is gone or never was."""
+        entry = self._latest.get(conversation_id)
+        return None if entry is None or entry.is_gone else entry.raw
+
     def gone(self) -> Mapping[str, Applied]:
         """Return the conversations that are gone and may be read again, with what they had applied."""
         return {name: entry.applied for name, entry in self._latest.items() if entry.is_gone}
