@@ -308,10 +308,10 @@ def decode(raw: bytes) -> Customer:
     return _decoder.decode(raw).customer
 
 
-def applied_of(raw: bytes) -> Sequence[int]:
-    """Return the applied offsets of a record without reading the rest of it.
+def applied_of(raw: bytes) -> int:
+    """Return the applied offset of a record without reading the rest of it.
 
     Raises:
         msgspec.MsgspecError: The bytes are no record.
     """
-    return (_start.decode(raw).head.applied,)
+    return _start.decode(raw).head.applied

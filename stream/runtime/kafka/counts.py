@@ -9,6 +9,7 @@ from stream.core.events import Received
 from stream.metrics import Metrics
 from stream.runtime.conversations import Applied, Input
 from stream.runtime.counting import Counting
+from stream.runtime.customers import Told
 from stream.wire import Reason
 
 SOURCE = "kafka"
@@ -30,6 +31,10 @@ class Counts:
         self._step_seconds.observe(seconds)
         self._counting.received((entry.item for entry in inputs if isinstance(entry.item, Received)), SOURCE)
         self._counting.applied(applied)
+
+    def told(self, told: Told) -> None:
+        """Count what was applied to customers in memory."""
+        self._counting.told(told)
 
     def dead(self, reason: Reason) -> None:
         """Count a dead letter."""

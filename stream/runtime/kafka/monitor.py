@@ -21,7 +21,7 @@ from stream import metrics as m
 from stream.core.state import Source
 from stream.metrics import Metrics
 from stream.runtime.clock import WallClock
-from stream.runtime.gauges import watch_conversations
+from stream.runtime.gauges import watch_conversations, watch_customers
 from stream.runtime.kafka.inbox import Inbox
 from stream.runtime.kafka.names import Names
 from stream.runtime.kafka.ownership import Ownership, source_offsets
@@ -124,6 +124,7 @@ class Monitor:
         watch_conversations(
             metrics, lambda: [one.conversations for one in processors.values()], WallClock().now_ms
         )
+        watch_customers(metrics, lambda: [one.side.customers for one in processors.values()])
         metrics.watch(m.BATCHES_IN_FLIGHT, lambda: sum(one.under_way for one in processors.values()))
         metrics.watch(m.PARTITIONS_RECOVERING, self._ownership.recovering)
         metrics.watch(m.PARTITIONS_ASSIGNED, lambda: {(names.messages,): len(processors)})

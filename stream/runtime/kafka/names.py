@@ -33,6 +33,7 @@ class Names:
     alerts: str = field(init=False, default="qa.alerts")
     conversations: str = field(init=False, default="qa.conversations")
     contacts: str = field(init=False, default="qa.contacts")
+    customers: str = field(init=False, default="qa.customers")
     config: str = field(init=False, default="qa.config")
     ledger: str = field(init=False, default="qa.ledger")
     dlq: str = field(init=False, default="qa.dlq")
@@ -52,8 +53,13 @@ class Names:
         return topic.removeprefix(head) if topic.startswith(head) else None
 
     def sources(self) -> dict[str, Source]:
-        """Return the topics of the conversation processor and what each is to a state."""
-        return {self.messages: Source.MESSAGES, self.timers: Source.TIMERS, self.control: Source.CONTROL}
+        """Return the topics of the conversation processor and what each is to a state, or to a customer."""
+        return {
+            self.messages: Source.MESSAGES,
+            self.timers: Source.TIMERS,
+            self.control: Source.CONTROL,
+            self.contacts: Source.CONTACTS,
+        }
 
     def read_by(self, roles: Iterable[Role], receivers: Iterable[str]) -> list[str]:
         """Return the topics that a worker of these roles subscribes to."""

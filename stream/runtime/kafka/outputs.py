@@ -8,26 +8,32 @@ from alerts.model import Alert
 from stream import wire
 from stream.core.outputs import Contact, Finding, Score, Summary
 from stream.runtime.conversations import Applied
+from stream.runtime.customers import Told
 from stream.runtime.kafka import changelog
+from stream.runtime.kafka.customers import partition_of
 from stream.runtime.kafka.names import Names
 from stream.runtime.kafka.publisher import Confirmation, Publisher, Row
 
 
 async def tell(
-    publisher: Publisher, names: Names, number: int, applied: Applied, zone: tzinfo
+    publisher: Publisher, names: Names, number: int, applied: Applied, zone: tzinfo, partitions: int
 ) -> list[Confirmation]:
-    """Hand the outputs over; their partition is the conversation's, contacts go by customer.
+    """Hand the outputs over; their partition is the conversation's, that of contacts the customer's.
 
     Raises:
         stream.runtime.kafka.exits.WorkerExit: The broker takes nothing.
     """
     rows: dict[str, list[Row]] = {}
-    contacts: list[Row] = []
+    contacts: dict[int, list[Row]] = {}
+    summaries: dict[tuple[str, int], bytes] = {}
     for record in applied.records:
         if isinstance(record, Score):
             continue
         if isinstance(record, Contact):
-            contacts.append(Row(record.key.encode(), wire.encode(record, zone)))
+            # Its summary stands before it.
+            summary = summaries.get((record.conversation_id, record.revision))
+            row = Row(record.key.encode(), wire.encode_contact(record, summary, zone))
+            contacts.setdefault(partition_of(record.key, partitions), []).append(row)
             continue
         key = record.conversation_id.encode()
         if isinstance(record, Alert):
@@ -35,12 +41,26 @@ async def tell(
         elif isinstance(record, Finding):
             rows.setdefault(names.findings, []).append(Row(key, wire.encode(record, zone)))
         elif isinstance(record, Summary):
-            rows.setdefault(names.conversations, []).append(Row(key, wire.encode(record, zone)))
+            body = summaries[record.conversation_id, record.revision] = wire.encode(record, zone)
+            rows.setdefault(names.conversations, []).append(Row(key, body))
     confirmations: list[Confirmation] = []
     for topic, batch in rows.items():
         confirmations += await publisher.send(topic, number, batch)
-    if contacts:
-        confirmations += await publisher.send_singly(names.contacts, contacts)
+    for partition, contact_rows in contacts.items():
+        confirmations += await publisher.send_singly(names.contacts, contact_rows, partition)
+    return confirmations
+
+
+async def tell_amended(publisher: Publisher, names: Names, told: Told, zone: tzinfo) -> list[Confirmation]:
+    """Hand over the summaries that customers' contacts changed, each to its conversation's partition.
+
+    Raises:
+        stream.runtime.kafka.exits.WorkerExit: The broker takes nothing.
+    """
+    confirmations: list[Confirmation] = []
+    for summary, partition in ((one.summary, one.source_partition) for one in told.amended):
+        row = Row(summary.conversation_id.encode(), wire.encode(summary, zone))
+        confirmations += await publisher.send_singly(names.conversations, [row], partition)
     return confirmations
 
 

@@ -1,10 +1,11 @@
-"""The conversation processor of one partition: nothing is acknowledged that was not told and kept.
+"""The processor of one partition's conversations and customers: nothing is acknowledged before it is kept.
 
 Three stages, each a task, joined by queues, so that several batches are under way and yet every effect
 keeps its order:
 
-1. *work*: decode, apply to the conversations in memory, hand outputs and dead letters to the producer;
-2. *keep*: once those are confirmed, hand the changed states to the changelog, one batch;
+1. *work*: decode, apply to the conversations (contacts: to the customers) in memory, hand outputs and dead
+   letters to the producer;
+2. *keep*: once those are confirmed, hand the changed states to the changelogs, one batch each;
 3. *finish*: once those are confirmed, acknowledge the records.
 
 So whatever the changelog says was applied, was told: after a crash between any two effects a record read
@@ -26,8 +27,10 @@ from stream import wire
 from stream.core.events import Received, Tick, Timer
 from stream.core.state import APPLIED, Source, UnsupportedVersionError
 from stream.runtime.conversations import Applied, Conversations, Input, Knowledge
-from stream.runtime.kafka import outputs
+from stream.runtime.customers import Contacted, Told, last_tick
+from stream.runtime.kafka import customers, outputs
 from stream.runtime.kafka.changelog import Replay
+from stream.runtime.kafka.customers import CustomerSide, ReadCustomers
 from stream.runtime.kafka.exits import Exit, WorkerExit, describe
 from stream.runtime.kafka.feed import Record
 from stream.runtime.kafka.inbox import Fed, Inbox
@@ -50,6 +53,10 @@ class Observer(Protocol):
         """A batch was applied in memory."""
         ...
 
+    def told(self, told: Told) -> None:
+        """Contacts, or the time, were applied to customers in memory."""
+        ...
+
     def dead(self, reason: Reason) -> None:
         """A record became a dead letter."""
         ...
@@ -67,9 +74,9 @@ class Observer(Protocol):
 class Shared:
     """What the processors of all partitions have in common.
 
-    `live` is the driver `wall`: records are stamped with their receipt. `read_state` gives every record
-    of a changelog partition to a Replay; `start_offsets` says where the reading of a partition begins,
-    by source.
+    `live` is the driver `wall`: records are stamped with their receipt. `read_state` and `read_customers`
+    give every record of a changelog partition to a replay; `start_offsets` says where the reading of a
+    partition begins, by source.
     """
 
     names: Names
@@ -81,6 +88,7 @@ class Shared:
     heartbeats: Heartbeats
     observer: Observer
     read_state: Callable[[int, Replay], Awaitable[None]]
+    read_customers: ReadCustomers
     start_offsets: Callable[[int], Awaitable[dict[Source, int]]]
     conversation_url: str | None = None
 
@@ -92,17 +100,19 @@ class _Batch:
     fed: Sequence[Fed]
     outputs: list[Confirmation] = field(default_factory=list)
     states: list[Row] = field(default_factory=list)
+    customers: list[Row] = field(default_factory=list)
     kept: list[Confirmation] = field(default_factory=list)
     begun: float = 0.0
 
 
 class ConversationProcessor:
-    """All conversations of one partition, from raw records to acknowledged offsets."""
+    """All conversations and customers of one partition, from raw records to acknowledged offsets."""
 
     def __init__(self, number: int, shared: Shared, inbox: Inbox) -> None:
         self.number = number
         self.inbox = inbox
         self.conversations = self._empty(shared, number)
+        self.side = CustomerSide()
         self.ready = False
         self.position = 0
         """The next offset of `chat.messages` to apply."""
@@ -120,6 +130,8 @@ class ConversationProcessor:
         self._kept: asyncio.Queue[_Batch] = asyncio.Queue()
         self._tasks: list[asyncio.Task[None]] = []
         self._poison = 0
+        # Batches go on in the order in which they were applied, those that time alone made too.
+        self._applying = asyncio.Lock()
 
     @staticmethod
     def _empty(shared: Shared, number: int) -> Conversations:
@@ -134,7 +146,7 @@ class ConversationProcessor:
             if not task.cancelled() and (error := task.exception()) is not None:
                 failed(error)
 
-        for stage in (self._work, self._keep, self._finish):
+        for stage in (self._work, self._keep, self._finish, self._recover_customers):
             task = asyncio.create_task(stage(), name=f"{stage.__name__} partition {self.number}")
             task.add_done_callback(ended)
             self._tasks.append(task)
@@ -167,7 +179,7 @@ class ConversationProcessor:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self.conversations = self._empty(self._shared, self.number)
+        self.conversations, self.side = self._empty(self._shared, self.number), CustomerSide()
 
     @property
     def running(self) -> bool:
@@ -211,6 +223,10 @@ class ConversationProcessor:
         self.inbox.moving = self._open.is_set()
         self.progress_at = time.monotonic()
 
+    async def _recover_customers(self) -> None:
+        limits = self._shared.knowledge().book.limits
+        await self.side.recover(self.number, self._shared.read_customers, limits)
+
     # First stage ----------------------------------------------------------------------------------------
 
     async def _work(self) -> None:
@@ -218,7 +234,8 @@ class ConversationProcessor:
         while True:
             fed = await self._next()
             await self._shared.heartbeats.sure()
-            await self._process(fed)
+            async with self._applying:
+                await self._process(fed)
 
     async def _next(self) -> list[Fed]:
         """Return the next batches to apply together, with a slot of the window taken for them."""
@@ -246,20 +263,26 @@ class ConversationProcessor:
         begun = time.perf_counter()
         batch = _Batch(fed)
         inputs: list[Input] = []
+        contacts: list[Contacted] = []
         refused: list[tuple[Fed, Record, InvalidMessage]] = []
         for one in fed:
-            self._decode(one, inputs, refused)
+            if self._sources[one.batch.topic] is Source.CONTACTS:
+                self._decode_contacts(one, contacts, refused)
+            else:
+                self._decode(one, inputs, refused)
         applied = self._apply(fed, inputs, refused)
         self._shared.observer.applied(inputs, applied, time.perf_counter() - begun)
+        told = await self._apply_contacts(fed, contacts, last_tick(inputs), refused)
         for one in fed:
             if self._sources[one.batch.topic] is Source.MESSAGES:
                 self.position = one.batch.last_offset + 1
-        batch.states = outputs.state_rows(applied)
+        batch.states, batch.customers = outputs.state_rows(applied), customers.rows(told)
         batch.begun = time.perf_counter()
-        names = self._shared.names
+        shared = self._shared
         batch.outputs = await outputs.tell(
-            self._shared.publisher, names, self.number, applied, self._shared.zone
+            shared.publisher, shared.names, self.number, applied, shared.zone, shared.kafka.partitions
         )
+        batch.outputs += await outputs.tell_amended(shared.publisher, shared.names, told, shared.zone)
         for one, record, problem in refused:
             batch.outputs.append(await self._bury(one, record, problem))
         self._told.put_nowait(batch)
@@ -287,6 +310,36 @@ class ConversationProcessor:
             else:
                 self._poison = 0
                 inputs.append(Input(item, source, record.offset))
+
+    def _decode_contacts(
+        self, fed: Fed, contacts: list[Contacted], refused: list[tuple[Fed, Record, InvalidMessage]]
+    ) -> None:
+        for record in fed.batch.records:
+            try:
+                contact, summary = wire.read_contact(record.value or b"")
+            except InvalidMessage as problem:
+                self._refuse(fed, record, problem, refused)
+            else:
+                self._poison = 0
+                packed = b"" if summary is None else wire.pack_summary(summary)
+                contacts.append(Contacted(contact, packed, record.offset))
+
+    async def _apply_contacts(
+        self,
+        fed: Sequence[Fed],
+        contacts: Sequence[Contacted],
+        tick: int | None,
+        refused: list[tuple[Fed, Record, InvalidMessage]],
+    ) -> Told:
+        if not contacts and tick is None:
+            return Told()
+        await self.side.recovered()
+        told, broken = self.side.apply(self._shared.knowledge().book.limits, contacts, tick)
+        for offset in broken:
+            owner, record = _record_of(Source.CONTACTS, offset, fed, self._sources)
+            self._refuse(owner, record, InvalidMessage(Reason.INTERNAL, "contact"), refused)
+        self._shared.observer.told(told)
+        return told
 
     def _refuse(
         self,
@@ -338,7 +391,7 @@ class ConversationProcessor:
                 done.merge(self.conversations.apply(knowledge, [entry]))
             except Exception as error:  # noqa: BLE001 - any bug; the traceback was just logged
                 problem = InvalidMessage(Reason.INTERNAL, type(error).__name__)
-                owner, record = _record_of(entry, fed, self._sources)
+                owner, record = _record_of(entry.source, entry.offset, fed, self._sources)
                 self._refuse(owner, record, problem, refused)
         return done
 
@@ -359,9 +412,12 @@ class ConversationProcessor:
             now = time.perf_counter()
             shared.observer.confirmed("outputs", now - batch.begun)
             batch.begun = now
-            if batch.states:
+            if batch.states or batch.customers:
                 await shared.heartbeats.sure()
                 batch.kept = await shared.publisher.send(shared.names.state, self.number, batch.states)
+                batch.kept += await shared.publisher.send(
+                    shared.names.customers, self.number, batch.customers
+                )
             self._kept.put_nowait(batch)
 
     async def _finish(self) -> None:
@@ -406,6 +462,25 @@ class ConversationProcessor:
         self._told.put_nowait(_Batch((), states=[Row(name.encode(), None) for name in gone]))
         return len(gone)
 
+    async def advance_customers(self, until: int, most: int) -> bool:
+        """Let what is due of at most so many customers come due; returns whether anything was.
+
+        No record says so: what time did to a customer is done again where its state was not kept.
+        """
+        if not self.running or not self.side.due(until):
+            return False
+        await self._take_slot()
+        async with self._applying:
+            if not self._open.is_set():  # handed over meanwhile
+                self._free_slot()
+                return False
+            limits = self._shared.knowledge().book.limits
+            told = self.side.customers.advance(limits, until, most)
+            self._shared.observer.told(told)
+            self._told.put_nowait(_Batch((), customers=customers.rows(told)))
+        await asyncio.sleep(0)
+        return True
+
     def next_due(self) -> int | None:
         """Return when the next clock comes due."""
         return self.conversations.next_due()
@@ -422,10 +497,12 @@ def _is_tick(entry: Input) -> bool:
     return isinstance(entry.item, Received) and isinstance(entry.item.event, Tick)
 
 
-def _record_of(entry: Input, fed: Sequence[Fed], sources: dict[str, Source]) -> tuple[Fed, Record]:
+def _record_of(
+    source: Source, offset: int, fed: Sequence[Fed], sources: dict[str, Source]
+) -> tuple[Fed, Record]:
     for one in fed:
-        if sources[one.batch.topic] is entry.source:
+        if sources[one.batch.topic] is source:
             for record in one.batch.records:
-                if record.offset == entry.offset:
+                if record.offset == offset:
                     return one, record
-    raise LookupError(f"no record at offset {entry.offset}")
+    raise LookupError(f"no record at offset {offset}")

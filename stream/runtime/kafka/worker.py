@@ -36,6 +36,7 @@ from stream.runtime.kafka.app import create_app
 from stream.runtime.kafka.changelog import Replay
 from stream.runtime.kafka.configuration import ConfigTail
 from stream.runtime.kafka.counts import Counts
+from stream.runtime.kafka.customers import CustomerReplay
 from stream.runtime.kafka.delivery import Delivery
 from stream.runtime.kafka.exits import Exit, WorkerExit, to_exit
 from stream.runtime.kafka.health import Site, create_health_app
@@ -54,6 +55,12 @@ from stream.settings import Settings, ensure_data_dir
 from stream.wire import encode
 
 logger = logging.getLogger(__name__)
+
+CUSTOMERS_S = 1.0
+"""How often customers are looked at: their days end, and nobody waits for that to the second."""
+
+CUSTOMERS_AT_ONCE = 100
+"""Of how many a day is settled before the loop may turn to other work: about 20 ms."""
 
 FAUST_STOP_S = 10.0
 """Faust's part of a stop takes under a second; it commits once and closes its connections."""
@@ -185,6 +192,7 @@ class Worker:
             heartbeats=self._heartbeats,
             observer=self._counts,
             read_state=self._read_state,
+            read_customers=self._read_customers,
             start_offsets=broker.start_offsets,
             conversation_url=self.settings.conversation.url,
         )
@@ -270,6 +278,7 @@ class Worker:
         self._spawn(self._monitor.let_go(), "let go")
         if self._driver is Driver.WALL and Role.CONVERSATIONS in self.roles:
             self._spawn(self._watch_clocks(), "clocks")
+            self._spawn(self._watch_customers(), "customers")
         self._watchdog = Watchdog(
             self._monitor.vitals, stall_s=kafka.watchdog / 1000, recovery_s=kafka.recovery_timeout / 1000
         )
@@ -283,6 +292,15 @@ class Worker:
                 with outage_survived("clocks wait"):
                     await self._clocks.tick(list(self._ownership.processors.values()))
 
+    async def _watch_customers(self) -> None:
+        assert self._ownership is not None
+        while True:
+            await asyncio.sleep(CUSTOMERS_S)
+            for processor in list(self._ownership.processors.values()):
+                more = True
+                while more:
+                    more = await processor.advance_customers(self._clock.now_ms(), CUSTOMERS_AT_ONCE)
+
     async def _write_timers(self, publisher: Publisher, number: int, timers: Sequence[Timer]) -> None:
         await self._heartbeats.sure()
         rows = [Row(timer.conversation_id.encode(), encode(timer, self.settings.tzinfo)) for timer in timers]
@@ -293,6 +311,15 @@ class Worker:
         await tail.read_all(
             self.settings.kafka,
             self.names.state,
+            number,
+            lambda records: replay.take((record.key, record.value) for record in records),
+        )
+
+    async def _read_customers(self, number: int, replay: CustomerReplay) -> None:
+        await self._configured.wait()
+        await tail.read_all(
+            self.settings.kafka,
+            self.names.customers,
             number,
             lambda records: replay.take((record.key, record.value) for record in records),
         )
