@@ -137,6 +137,24 @@ class Link(msgspec.Struct, frozen=True, kw_only=True):
     href: str
 
 
+AGENT = "agent"
+"""The party of an answer that is owed, where it is no department."""
+
+
+class Owed(msgspec.Struct, frozen=True, kw_only=True):
+    """What somebody owes, as a clock has it: `what` is what people call it, `party` a department or `agent`.
+
+    Owed since `since` and due by `until`; `over_ms` is how long over it was at the alert's `at`, in the
+    time that the clock counts in (a night may not count).
+    """
+
+    what: str
+    party: str
+    since: int
+    until: int
+    over_ms: int = 0
+
+
 class Alert(msgspec.Struct, frozen=True, kw_only=True):
     """What people are told: findings, an audience, and a place in a life cycle.
 
@@ -145,7 +163,8 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     the first line of `body` says what happened, and what follows repeats in prose what the other
     fields say, for readers without a layout of their own.
     `labels` is what routes match on: kind, rule_id, shop_id, channel, group, agent, category, ….
-    `source_partition` leads an acknowledgement back to the conversation's worker.
+    `source_partition` leads an acknowledgement back to the conversation's worker. An alert of a clock says
+    what is `owed`.
     """
 
     alert_id: str
@@ -164,6 +183,7 @@ class Alert(msgspec.Struct, frozen=True, kw_only=True):
     links: list[Link] = msgspec.field(default_factory=list)
     source_partition: int | None = None
     step: int = 0
+    owed: Owed | None = None
 
 
 class Notification(msgspec.Struct, frozen=True, kw_only=True):

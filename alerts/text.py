@@ -11,7 +11,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, tzinfo
 
 from alerts.clip import clip
-from alerts.model import DEPARTMENT_PREFIX, Alert, AlertFinding, AlertStatus, Audience, Severity
+from alerts.model import (
+    AGENT,
+    DEPARTMENT_PREFIX,
+    Alert,
+    AlertFinding,
+    AlertStatus,
+    Audience,
+    Owed,
+    Severity,
+)
 
 SEVERITY_WORDS: Mapping[Severity, str] = {
     Severity.INFO: "提示",
@@ -41,6 +50,9 @@ _LABEL_WORDS = {
 """Labels people know; the others are for routes."""
 
 _LINK_WORDS = {"conversation": "打开会话", "ack": "我来处理", "snooze": "稍后提醒", "dashboard": "查看面板"}
+
+_DAYS_FROM_S = 48 * 3600
+"""People say 24 小时 and 36 小时, and then 3 天."""
 
 SIGNATURE = "言哨"
 """Ends every message, so that a robot secured by a keyword can use this one."""
@@ -88,6 +100,8 @@ def compose(alert: Alert, audiences: list[str], zone: tzinfo, measure: Measure =
     lines = [Line("发生了什么", short(happened))]
     if where := _where(alert.labels):
         lines.append(Line("谁的会话", short(where)))
+    if alert.owed is not None and alert.status is not AlertStatus.RESOLVED:
+        lines.append(Line("谁欠什么", short(_owing(alert.owed, alert.labels, zone))))
     lines += [
         Line(_speaker(finding, zone), short(finding.evidence), quote=True)
         for finding in shown
@@ -123,6 +137,33 @@ def local_time(at_ms: int, zone: tzinfo) -> str:
     return datetime.fromtimestamp(at_ms / 1000, UTC).astimezone(zone).strftime("%m-%d %H:%M:%S")
 
 
+def duration(ms: int) -> str:
+    """A span of time as people say it, in its two largest units: `3 分 20 秒`, `2 小时 5 分`."""
+    seconds = max(0, ms) // 1000
+    if seconds >= _DAYS_FROM_S:
+        larger, smaller = divmod(seconds // 3600, 24)
+        units = ("天", "小时")
+    elif seconds >= 3600:
+        larger, smaller = divmod(seconds // 60, 60)
+        units = ("小时", "分")
+    else:
+        larger, smaller = divmod(seconds, 60)
+        units = ("分", "秒")
+    said = [f"{count} {unit}" for count, unit in zip((larger, smaller), units, strict=True) if count]
+    return " ".join(said) or f"0 {units[1]}"
+
+
+def _owing(owed: Owed, labels: Mapping[str, str], zone: tzinfo) -> str:
+    """`仓库 欠部门答复，自 11-11 20:00:03 起，应在 20:30:03 前，已超 5 分`."""
+    who = owed.party
+    if who == AGENT:
+        who = " ".join(filter(None, (_SUBJECT_WORDS[AGENT], labels.get("agent"))))
+    since, until = local_time(owed.since, zone), local_time(owed.until, zone)
+    same_day = since[:5] == until[:5]
+    over = f"，已超 {duration(owed.over_ms)}" if owed.over_ms >= 1000 else ""
+    return f"{who} 欠{owed.what}，自 {since} 起，应在 {until[6:] if same_day else until} 前{over}"
+
+
 def _most_telling(findings: list[AlertFinding], limit: int) -> list[AlertFinding]:
     """The worst findings, among equals the latest, told in the order they happened."""
     worst = sorted(findings, key=lambda f: (-f.severity.rank, -f.at, f.finding_id))[:limit]
@@ -143,8 +184,7 @@ def _where(labels: Mapping[str, str]) -> str:
 def _span(alert: Alert, zone: tzinfo) -> str:
     if alert.ends_at is None:
         return local_time(alert.starts_at, zone)
-    minutes, seconds = divmod(max(0, alert.ends_at - alert.starts_at) // 1000, 60)
-    lasted = f"{minutes} 分 {seconds} 秒" if minutes else f"{seconds} 秒"
+    lasted = duration(alert.ends_at - alert.starts_at)
     return f"{local_time(alert.starts_at, zone)} 至 {local_time(alert.ends_at, zone)}，历时 {lasted}"
 
 

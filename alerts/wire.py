@@ -17,6 +17,7 @@ DEFAULT_ZONE = timezone(timedelta(hours=8))
 """China has one time zone and no summer time; the platforms served first are there."""
 
 _ALERT_TIMES = ("starts_at", "ends_at", "at")
+_OWED_TIMES = ("since", "until")
 
 
 def rfc3339(at_ms: int, zone: tzinfo = DEFAULT_ZONE) -> str:
@@ -49,6 +50,8 @@ def alert_document(alert: Alert, zone: tzinfo = DEFAULT_ZONE) -> dict[str, Any]:
             document[field] = rfc3339(document[field], zone)
     for finding in document["findings"]:
         finding["at"] = rfc3339(finding["at"], zone)
+    if document["owed"] is not None:
+        document["owed"] |= {field: rfc3339(document["owed"][field], zone) for field in _OWED_TIMES}
     return document
 
 
@@ -65,7 +68,10 @@ def alert_from_document(document: dict[str, Any]) -> Alert:
         else finding
         for finding in document.get("findings", ())
     ]
-    return msgspec.convert(document | times | {"findings": findings}, Alert)
+    owed = document.get("owed")
+    if isinstance(owed, dict):
+        owed = owed | {field: epoch_ms(owed[field]) for field in _OWED_TIMES if field in owed}
+    return msgspec.convert(document | times | {"findings": findings, "owed": owed}, Alert)
 
 
 def encode_alert(alert: Alert, zone: tzinfo = DEFAULT_ZONE) -> bytes:

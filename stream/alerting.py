@@ -18,13 +18,13 @@ from urllib.parse import quote
 import msgspec
 from msgspec import Struct, field
 
-from alerts.model import Alert, AlertFinding, AlertStatus, Link, Severity, alert_id
+from alerts.model import AGENT, Alert, AlertFinding, AlertStatus, Link, Owed, Severity, alert_id
 from stream.core import clocks
 from stream.core import outputs as core
 from stream.core.book import RuleBook
 from stream.core.kinds import KINDS
 from stream.core.outputs import Finding, FindingKind, FindingStatus
-from stream.core.state import State
+from stream.core.state import Clock, State
 
 # Findings an open alert keeps for its next telling. More would not be read on a phone.
 FINDINGS_KEPT = 4
@@ -300,7 +300,31 @@ class _Teller:
             links=self.links,
             source_partition=self.source_partition,
             step=entry.step,
+            owed=self._owed(entry, at),
         )
+
+    def _owed(self, entry: Open, at: int) -> Owed | None:
+        """Return what the clock of an alert says is owed; None without clock or policy."""
+        clock = None if entry.clock_id is None else clocks.find(self.state, entry.clock_id)
+        policy = None if clock is None else self.book.clock_policy_by_id(self.state.names[clock.policy])
+        if clock is None or policy is None:
+            return None
+        return Owed(
+            what=KINDS[policy.clock].title,
+            party=self._party(clock),
+            since=clock.started_at,
+            until=clock.target_at,
+            over_ms=max(0, policy.worktime.measure(clock.target_at, at)),
+        )
+
+    def _party(self, clock: Clock) -> str:
+        """Return who owes: the department of the clock, whoever has its issue, or the agent."""
+        if clock.party is not None:
+            return self.state.names[clock.party]
+        if clock.issue is None:
+            return AGENT
+        issue_id = self.state.names[clock.issue]
+        return next((one.leg for one in self.state.issues if one.issue_id == issue_id), AGENT)
 
     def _body(self, latest: AlertFinding, status: AlertStatus) -> str:
         attributes = self.state.attributes

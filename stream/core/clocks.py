@@ -236,7 +236,16 @@ def find(state: State, clock_id: str) -> Clock | None:
 
 def soonest(state: State, limits: Limits) -> Due:
     """Return the first of what is ``upcoming``."""
-    return upcoming(state, limits)[0] if state.running else _derived(state, limits)
+    first, at = None, _silent_until(state, limits)
+    for clock in state.running:
+        comes = clock.started_at + clock.moments[clock.fired]
+        if comes < at:
+            first, at = clock, comes
+        elif comes == at:
+            return upcoming(state, limits)[0]  # their ids decide
+    if first is None:
+        return Due(at, IDLE if state.closed_at is None else FORGET)
+    return Due(at, state.clock_id(first))
 
 
 def kind_of(clock_id: str) -> str:

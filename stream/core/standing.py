@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from enum import StrEnum
-from functools import cache
+from functools import lru_cache
 
 from stream.core import clocks
 from stream.core.state import Clock, ClockState, State
@@ -26,7 +26,7 @@ class Standing(StrEnum):
 def open_clocks(state: State) -> Iterator[Clock]:
     """Yield the clocks that somebody still owes, the running, the paused, then those past all moments."""
     for clock in clocks.all_of(state):
-        if clock.stopped_at is None and not _is_rules(state, clock):
+        if clock.stopped_at is None and _kind(state, clock) != clocks.RULE:
             yield clock
 
 
@@ -41,12 +41,14 @@ def of(clock: Clock) -> Standing:
 
 def standings(state: State) -> tuple[tuple[str, Standing], ...]:
     """Return kind and standing of every open clock."""
-    return tuple(
-        [
-            _pair(clocks.kind_of(state.clock_id(clock)), of(clock))
-            for clock in (*state.running, *state.paused, *state.settled)
-            if clock.stopped_at is None and not _is_rules(state, clock)
-        ]
+    return _shared(
+        tuple(
+            [
+                (kind, of(clock))
+                for clock in (*state.running, *state.paused, *state.settled)
+                if clock.stopped_at is None and (kind := _kind(state, clock)) != clocks.RULE
+            ]
+        )
     )
 
 
@@ -54,18 +56,20 @@ def overdue(state: State) -> tuple[tuple[str, int], ...]:
     """Return kind and target (milliseconds UTC) of every open clock that is past its target."""
     return tuple(
         [
-            (clocks.kind_of(state.clock_id(clock)), clock.target_at)
+            (kind, clock.target_at)
             for clock in (*state.running, *state.settled)
-            if clock.stopped_at is None and clock.state is ClockState.BREACHED and not _is_rules(state, clock)
+            if clock.state is ClockState.BREACHED
+            and clock.stopped_at is None
+            and (kind := _kind(state, clock)) != clocks.RULE
         ]
     )
 
 
-def _is_rules(state: State, clock: Clock) -> bool:
-    return state.names[clock.kind].startswith(clocks.RULE + ":")
+def _kind(state: State, clock: Clock) -> str:
+    return state.names[clock.kind].partition(":")[0]
 
 
-@cache
-def _pair(kind: str, standing: Standing) -> tuple[str, Standing]:
-    # A hundred thousand conversations hold the same few pairs, and not a copy each.
-    return kind, standing
+@lru_cache(maxsize=4096)
+def _shared(standings: tuple[tuple[str, Standing], ...]) -> tuple[tuple[str, Standing], ...]:
+    # A hundred thousand conversations hold the same few of these, and not a copy each.
+    return standings

@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from alerts.model import Alert
@@ -25,7 +26,6 @@ from stream.core import state as states
 from stream.core.annotation import EMPTY, Annotation
 from stream.core.attainment import Decided
 from stream.core.book import RuleBook
-from stream.core.clocks import Due
 from stream.core.engine import Step
 from stream.core.events import Message, Received, Role, Tick, Timer
 from stream.core.outputs import Contact, Finding, Score, Summary
@@ -41,15 +41,18 @@ _SWEEP_MINIMUM = 1024
 _NOTHING = (-1,) * len(APPLIED)
 
 
-class Held(NamedTuple):
+class Held(Struct, frozen=True, gc=False):
     """One conversation between two batches: its record, and what is asked of it without reading that.
 
-    ``due`` is what comes due first, None once it was given out. ``open`` says how its open clocks stand and
-    ``overdue`` which are late, as ``core.standing`` has it; ``alerts`` are the severities of those that fire.
+    ``due_at`` is when something comes due first, None once it was given out, and ``due_id`` what. ``open``
+    says how its open clocks stand and ``overdue`` which are late, as ``core.standing`` has it; ``alerts``
+    are the severities of those that fire. The collector need not know of it: a hundred thousand of these
+    would make each of its rounds a stall of a quarter of a second, in which no clock speaks.
     """
 
     raw: bytes
-    due: Due | None
+    due_at: int | None
+    due_id: str
     open: tuple[tuple[str, Standing], ...]
     alerts: tuple[str, ...]
     overdue: tuple[tuple[str, int], ...]
@@ -327,13 +330,13 @@ class Conversations:
     def _hold(self, conversation_id: str, held: Held) -> None:
         before = self._held.get(conversation_id)
         self._held[conversation_id] = held
-        assert held.due is not None
-        at = held.due.at
-        if before is not None and before.due is not None and before.due.at == at:
+        at = held.due_at
+        assert at is not None
+        if before is not None and before.due_at == at:
             return
         heapq.heappush(self._dues, (at, conversation_id))
         if len(self._dues) > max(_SWEEP_MINIMUM, _SWEEP_FACTOR * len(self._held)):
-            self._dues = [(one.due.at, name) for name, one in self._held.items() if one.due is not None]
+            self._dues = [(one.due_at, name) for name, one in self._held.items() if one.due_at is not None]
             heapq.heapify(self._dues)
 
     def next_due(self) -> int | None:
@@ -341,18 +344,17 @@ class Conversations:
         while self._dues:
             at, conversation_id = self._dues[0]
             held = self._held.get(conversation_id)
-            if held is not None and held.due is not None and held.due.at == at:
+            if held is not None and held.due_at == at:
                 return at
             heapq.heappop(self._dues)  # superseded
         return None
 
-    def _pop_due(self) -> tuple[str, Held, Due]:
+    def _pop_due(self) -> tuple[str, Held]:
         """Give out the conversation whose clock ``next_due`` told of; what is due of it is told once."""
         _, conversation_id = heapq.heappop(self._dues)
         held = self._held[conversation_id]
-        assert held.due is not None
-        self._held[conversation_id] = held._replace(due=None)
-        return conversation_id, held, held.due
+        self._held[conversation_id] = replace(held, due_at=None)
+        return conversation_id, held
 
     def take_due(self, now: int, limit: int = 1000) -> list[Timer]:
         """Return timer records for at most ``limit`` clocks with ``due < now``, earliest first.
@@ -364,8 +366,8 @@ class Conversations:
             at = self.next_due()
             if at is None or at >= now:
                 break
-            conversation_id, _, due = self._pop_due()
-            timers.append(Timer(conversation_id=conversation_id, clock_id=due.clock_id, due=at))
+            conversation_id, held = self._pop_due()
+            timers.append(Timer(conversation_id=conversation_id, clock_id=held.due_id, due=at))
         return timers
 
     def advance(self, knowledge: Knowledge, until: int) -> Applied:
@@ -380,7 +382,7 @@ class Conversations:
             at = self.next_due()
             if at is None or at >= until:
                 return
-            conversation_id, held, _ = self._pop_due()
+            conversation_id, held = self._pop_due()
             state = states.decode(held.raw)
             step = engine.advance(knowledge.book, state, until)
             self._gather(knowledge, step, state, done)
@@ -411,9 +413,11 @@ def _write(knowledge: Knowledge, state: State | None) -> Held | None:
 
 
 def _held(knowledge: Knowledge, state: State, raw: bytes) -> Held:
+    due = clocks.soonest(state, knowledge.book.limits)
     return Held(
         raw,
-        clocks.soonest(state, knowledge.book.limits),
+        due.at,
+        due.clock_id,
         standing.standings(state),
         alerting.open_severities(state) if state.alerts else (),
         standing.overdue(state),

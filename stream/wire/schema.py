@@ -10,7 +10,7 @@ from typing import Any, Final, get_args
 
 import msgspec
 
-from alerts.model import Alert, AlertFinding
+from alerts.model import Alert, AlertFinding, Owed
 from stream.core.events import AnyControl, AnyEvent, Message, Timer
 from stream.core.outputs import Contact, Finding, Score, Summary
 from stream.wire.errors import Reason
@@ -32,7 +32,11 @@ RECORDS: Final[Mapping[str, tuple[Any, str]]] = {
 _DATE_TIME: Final = {"type": "string", "format": "date-time"}
 _AT: Final = {"type": "integer", "format": "date-time"}  # what msgspec makes of ``events.At``
 _INTEGER: Final = {"type": "integer"}
-_ALERT_TIMES: Final = {Alert: ("starts_at", "ends_at", "at"), AlertFinding: ("at",)}
+_ALERT_TIMES: Final = {
+    Alert: ("starts_at", "ends_at", "at"),
+    AlertFinding: ("at",),
+    Owed: ("since", "until"),
+}
 
 
 def schemas() -> dict[str, dict[str, Any]]:

@@ -14,7 +14,6 @@ was not applied is due again and gets another.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
 
 import msgspec
 
@@ -26,7 +25,7 @@ GONE = 0
 """The version of a gone record."""
 
 
-class _Head(msgspec.Struct, array_like=True):
+class _Head(msgspec.Struct, array_like=True, gc=False):
     """The first fields of `stream.core.state.State`; a test holds the two together."""
 
     conversation_id: str
@@ -35,7 +34,7 @@ class _Head(msgspec.Struct, array_like=True):
     applied: tuple[int, ...]
 
 
-class _Record(msgspec.Struct, array_like=True):
+class _Record(msgspec.Struct, array_like=True, gc=False):
     version: int
     head: _Head
 
@@ -49,8 +48,8 @@ def gone(conversation_id: str, applied: Applied) -> bytes:
     return _encoder.encode(_Record(GONE, _Head(conversation_id, 0, 0, applied)))
 
 
-class Latest(NamedTuple):
-    """The record of a key that counts so far."""
+class Latest(msgspec.Struct, frozen=True, gc=False):
+    """The record of a key that counts so far; the collector need not look at each while all are read."""
 
     order: Applied
     applied: Applied
