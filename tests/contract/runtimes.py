@@ -179,6 +179,8 @@ async def by_kafka(play: Play, folder: Path, request: pytest.FixtureRequest) -> 
                 version = wanted
             sent += await asyncio.to_thread(_write, system, part.lines)
             await until(taken, "the commit of what was sent", patience=180)
+        # What those made of customers goes round through a topic of its own.
+        await until(lambda: system.contacts_taken(admin), "the commit of the contacts", patience=60)
         return await asyncio.to_thread(
             lambda: Records(
                 system.json(names.findings),

@@ -207,6 +207,12 @@ class Installation:
             return {}
         return {(tp.topic, tp.partition): value.offset for tp, value in found.items()}
 
+    def contacts_taken(self, admin: KafkaAdminClient) -> bool:
+        """Whether every contact written so far was applied to its customer and committed."""
+        topic = self.names.contacts
+        committed = sum(n for (name, _), n in self.committed(admin).items() if name == topic)
+        return committed >= len(self.read(topic))
+
     # Workers --------------------------------------------------------------------------------------------
 
     @asynccontextmanager
