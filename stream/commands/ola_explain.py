@@ -147,8 +147,8 @@ class _Page:
             until = "still" if leg.until is None else self._at(leg.until)
             length = "" if leg.until is None else f"  {_length(leg.until - leg.since)}"
             self._line(f"      {self._at(leg.since)} to {until}  {leg.leg}{length}")
-        total = ", ".join(f"{name} {_length(length)}" for name, length in issue.legs_ms.items())
-        self._line(f"      together: {total}")
+        total = ", ".join(f"{name} {_length(length)}" for name, length in issue.legs_ms.items() if length)
+        self._line(f"      together: {total or '0 s'}")
 
     def _left(self, one: Happened) -> str:
         if one.due is not None:
@@ -169,7 +169,7 @@ class _Page:
 
 
 def _by(one: Happened) -> str:
-    return "" if one.by == "time" else f" by {one.by}"
+    return "" if one.by == "time" else f" ({one.by})"
 
 
 def _length(milliseconds: int) -> str:

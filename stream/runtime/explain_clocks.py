@@ -247,7 +247,9 @@ class _Telling:
         last = legs[-1]
         if last.until is None and (resolved or holder != last.leg):
             last.until = issue.leg_since
-        if not resolved and last.until is not None:
+            if last.since == last.until and not resolved:
+                legs.pop()  # nobody's time
+        if not resolved and (not legs or legs[-1].until is not None):
             legs.append(LegSpan(holder, issue.leg_since, None))
 
 
@@ -259,7 +261,7 @@ def _described(event: AnyEvent) -> str:
     if isinstance(event, Message):
         sender = event.sender
         who = f"{sender.role} {sender.id}" if sender.id else sender.role.value
-        how = f" ({sender.mode})" if sender.role is Role.AGENT else ""
+        how = f", {sender.mode}" if sender.role is Role.AGENT else ""
         return f"message {event.message_id} of {who}{how}"
     name = str(event.__struct_config__.tag)
     match event:
