@@ -269,7 +269,8 @@ def _optional(report: Report, entries: Mapping[str, Node], key: str, default: E)
 
 def without(node: Fields, key: str) -> Fields:
     """Return a mapping without one of its keys."""
-    return Fields({name: value for name, value in node.entries.items() if name != key}, node.keys, node.at)
+    entries = {name: value for name, value in node.entries.items() if name != key}
+    return Fields(entries, {name: mark for name, mark in node.keys.items() if name != key}, node.at)
 
 
 def _hash(entries: Mapping[str, Node]) -> int:

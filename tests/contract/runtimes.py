@@ -73,7 +73,11 @@ class Records(NamedTuple):
 
 def by_replay(play: Play, folder: Path) -> Records:
     """Return what a replay makes of the play."""
-    known = play.knowledge(folder)
+    return replayed(play, play.knowledge(folder))
+
+
+def replayed(play: Play, known: Sequence[Knowledge]) -> Records:
+    """Return what a replay makes of the play by the knowledge of its parts."""
 
     def events() -> Iterator[Received | Refused | Knowledge]:
         for knowledge, part in zip(known, play.parts, strict=True):
