@@ -102,11 +102,12 @@ def compose(alert: Alert, audiences: list[str], zone: tzinfo, measure: Measure =
         lines.append(Line("谁的会话", short(where)))
     if alert.owed is not None and alert.status is not AlertStatus.RESOLVED:
         lines.append(Line("谁欠什么", short(_owing(alert.owed, alert.labels, zone))))
-    lines += [
+    # A clock that climbed has the customer's last words at each of its moments.
+    lines += dict.fromkeys(
         Line(_speaker(finding, zone), short(finding.evidence), quote=True)
         for finding in shown
         if finding.evidence
-    ]
+    )
     if left_out := len(alert.findings) - len(shown):
         lines.append(Line("另有", f"{left_out} 处，见会话"))
     lines += [Line("判断依据", short(why)) for why in _unique(f.why for f in shown) if why not in happened]
@@ -171,9 +172,10 @@ def _most_telling(findings: list[AlertFinding], limit: int) -> list[AlertFinding
 
 
 def _speaker(finding: AlertFinding, zone: tzinfo) -> str:
-    # A clock's finding has no message of its own: its words are the customer's last.
-    subject = finding.subject if finding.message_id else "customer"
-    who = _SUBJECT_WORDS.get(subject, subject)
+    if not finding.message_id:
+        # A clock's finding is about a silence: its words are the customer's last, said before its time.
+        return f"{_SUBJECT_WORDS['customer']} 最后说"
+    who = _SUBJECT_WORDS.get(finding.subject, finding.subject)
     return f"{who} {local_time(finding.at, zone)[6:]}"
 
 
