@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, tzinfo
 from typing import TYPE_CHECKING, Any
@@ -189,7 +189,9 @@ def _embedded(settings: Settings, board: Board) -> Iterator[Callable[[], None]]:
             # SQLite's own mark of what others have written; nothing new, nothing to read.
             (version,) = connection.execute("PRAGMA data_version").fetchone()
             if seen != [version]:
-                board.replace(store.conversations())
+                rows: Any = store.conversations()
+                with closing(rows):
+                    board.replace(rows)
                 seen[:] = [version]
 
         refresh()
