@@ -113,6 +113,28 @@ def test_recorded_events_tell_the_same_and_name_the_messages(run: Run, recording
         ]
 
 
+def test_recorded_events_are_told_by_all_definitions_whatever_is_measured(
+    run: Run, recording: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("YANSHAO_METRICS__DEFINITIONS", "jd_v1")
+    assert run("c-1", recording).stdout.count(", by ") == 5
+
+
+def test_a_late_message_is_named_where_it_belongs(run: Run) -> None:
+    events = [_message(2, 5, "customer"), _message(3, 9, "agent"), _message(1, 0, "customer")]
+    shown = run("c-1", "-", "--definition", "plain", input=b"\n".join(events))
+    assert "等了 9 秒：计入，计 9 秒  [c-1/m-1 → c-1/m-3]\n" in shown.stdout
+
+
+def test_messages_are_not_named_where_the_conversation_began_again(run: Run) -> None:
+    """An hour after the close nothing is known of it any more: the summary is of two messages of five."""
+    events = [*EVENTS, _message(4, 3_600, "customer"), _message(5, 3_607, "agent")]
+    shown = run("c-1", "-", "--definition", "plain", input=b"\n".join(events))
+    assert "第1句 → " in shown.stdout
+    assert "第2句回复，等了 7 秒：计入，计 7 秒\n" in shown.stdout
+    assert "m-" not in shown.stdout
+
+
 def test_events_may_come_on_standard_input(run: Run) -> None:
     shown = run("c-1", "-", input=b"\n".join(EVENTS))
     assert f"  {FIGURES[2]}\n" in shown.stdout
