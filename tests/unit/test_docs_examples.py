@@ -16,8 +16,10 @@ import yaml
 
 from alerts.config import ReceiverType, parse
 from alerts.model import Severity
+from alerts.testing import DailyHours
 from stream import models, packs, wire
 from stream.core.events import Message
+from stream.packs.calendars import load_calendars
 from stream.settings import Settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -61,7 +63,9 @@ def test_the_configuration_of_the_readme_is_accepted():
     secrets = {"HOOK_SECRET": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"}
     names = re.findall(r"(?:url|secret)_env: ([A-Z_]+)", example)
     env = {name: secrets.get(name, "https://example.com/robot") for name in names}
-    config = parse(yaml.safe_load(example)["alerts"], source="README.md", env=env)
+    hours = {name: DailyHours(0, 1) for name in load_calendars()}
+    raw = yaml.safe_load(example)["alerts"]
+    config = parse(raw, source="README.md", env=env, calendars=lambda: hours)
     assert {receiver.type for receiver in config.receivers.values()} == set(ReceiverType)
     named = {name for route in config.routes for name in route.receivers} | set(config.default_receivers)
     assert named <= set(config.receivers)
@@ -141,3 +145,18 @@ def test_the_picture_shows_alerts_that_are_still_raised():
     known = {rule.title for rule in packs.open_book().rules}
     assert len(titles) == 4
     assert set(titles) <= known, "python docs/img/capture.py"
+
+
+def test_the_alerts_sections_of_the_alerts_page_are_accepted():
+    page = (ROOT / "docs" / "alerts.md").read_text(encoding="utf-8")
+    hours = {name: DailyHours(0, 1) for name in load_calendars()}
+    sections = [yaml.safe_load(block)["alerts"] for block in blocks(page, "yaml")]
+    for section in sections:
+        for receiver in section.get("receivers", {}).values():
+            if "url_file" in receiver:
+                receiver["url_env"] = receiver.pop("url_file")
+        names = set(re.findall(r"(?:YANSHAO_[A-Z_]+|secrets/[a-z.-]+)", str(section)))
+        robot = "https://example.com/robot"
+        env = {name: "whsec_" + "a" * 40 if "HOOK" in name else robot for name in names}
+        parse(section, source="yanshao.yaml", env=env, calendars=lambda: hours)
+    assert len(sections) == 2
