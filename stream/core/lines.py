@@ -65,9 +65,10 @@ def hear(state: State, event: Message, t: int) -> None:
 def _index(state: State, account: str) -> int:
     """Return the account's place among the names; -1 where there is no room for another."""
     names = state.names
-    if account in names:
+    try:
         return names.index(account)
-    return state.intern(account) if len(names) < NAME_LIMIT else -1
+    except ValueError:
+        return state.intern(account) if len(names) < NAME_LIMIT else -1
 
 
 def of(state: State) -> tuple[tuple[Line, ...], int]:
@@ -94,18 +95,22 @@ def add(packed: bytes, t: int, whose: int) -> bytes:
     # Zigzag: small numbers of either sign are short.
     step = since << 1 if since >= 0 else ~(since << 1)
     return b"".join(
-        (_BYTES[packed[0] + 1], t.to_bytes(6, "big"), packed[_HEAD:], _number(whose), _number(step))
+        (
+            _BYTES[packed[0] + 1],
+            t.to_bytes(6, "big"),
+            packed[_HEAD:],
+            _BYTES[whose] if whose < _MORE else _number(whose),
+            _number(step),
+        )
     )
 
 
 def _number(value: int) -> bytes:
     """Return a number in groups of seven bits, the lowest first, all but the last marked (LEB128)."""
-    if value < 1 << 7:
-        return _BYTES[value]
-    if value < 1 << 14:
-        return bytes((value & _LOW | _MORE, value >> 7))
-    if value < 1 << 21:  # what most lines need
+    if 1 << 14 <= value < 1 << 21:  # what most lines need
         return bytes((value & _LOW | _MORE, value >> 7 & _LOW | _MORE, value >> 14))
+    if value < _MORE:
+        return _BYTES[value]
     return _BYTES[value & _LOW | _MORE] + _number(value >> 7)
 
 
