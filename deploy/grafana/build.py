@@ -1,6 +1,6 @@
-"""Writes the two Grafana dashboards: ``python deploy/grafana/build.py``.
+"""Writes the Grafana dashboards: ``python deploy/grafana/build.py``.
 
-``operations.yaml`` and ``supervisors.yaml`` are the only source; ``dashboards/*.json`` is written from
+``operations.yaml``, ``supervisors.yaml`` and ``ola.yaml`` are the only source; ``dashboards/*.json`` is written from
 them, and a test fails when the two differ. A panel's description is the meaning and the remedy of the
 metrics in its first query, taken from the table in ``stream/metrics.py``. Every query is run by a test
 against a real Prometheus.
@@ -28,7 +28,7 @@ SCHEMA_VERSION = 39
 
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 BY_NAME = {metric.name: metric for metric in TABLE}
-NAMES = ("operations", "supervisors")
+NAMES = ("operations", "supervisors", "ola")
 SUFFIX = re.compile(r"_(bucket|sum|count)$")
 
 
@@ -231,7 +231,7 @@ def text(dashboard: Dashboard) -> str:
 
 
 def main() -> None:
-    """Write both files."""
+    """Write all files."""
     for name in NAMES:
         (HERE / "dashboards" / f"{name}.json").write_text(text(read(name)), encoding="utf-8")
 

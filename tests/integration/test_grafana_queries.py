@@ -1,4 +1,4 @@
-"""Every query of both dashboards, run against a real Prometheus that scrapes a real ``/metrics`` of ours."""
+"""Every query of every dashboard, run against a real Prometheus that scrapes a real ``/metrics`` of ours."""
 
 from __future__ import annotations
 

@@ -42,7 +42,8 @@ def chat(number: int, now_ms: int) -> list[dict[str, Any]]:
         }
         for turn, (role, text) in enumerate(TALK)
     ]
-    return [*said, {"type": "conversation.closed", **ids, "at": now_ms + len(TALK)}]
+    handed_off = {"type": "issue.handed_off", **ids, "issue_id": "i", "to": "仓库", "at": now_ms + len(TALK)}
+    return [*said, handed_off, {"type": "conversation.closed", **ids, "at": now_ms + len(TALK)}]
 
 
 async def talk(address: str) -> None:
@@ -71,6 +72,8 @@ SEEN = (
     'sum(yanshao_summaries_total{revision="first"}) > 0',
     "yanshao_conversation_dissatisfaction_count > 0",
     'yanshao_response_seconds_count{definition="plain", response="first"} > 0',
+    'sum(yanshao_clocks_stopped_total{kind="first_response", leg="agent", outcome="met"}) > 0',
+    'sum(yanshao_clocks_open{kind="leg", state="running"}) > 0',
     'sum(yanshao_alerts_total{status="firing"}) > 0',
     'yanshao_notifications_accepted_total{receiver="console"} > 0',
     'yanshao_notifications_total{receiver="console", outcome="delivered"} > 0',
