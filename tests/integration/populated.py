@@ -11,6 +11,7 @@ OPEN_VALUES = {
     "receiver": "dingtalk",
     "leg": "warehouse",
     "policy": "ola.default",
+    "figure": "response_average_seconds",
     "topic": "chat.messages",
     "partition": "0",
     "hash": "3f2a",
