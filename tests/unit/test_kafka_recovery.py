@@ -1,0 +1,74 @@
+"""In which order several partitions are read back; `tests/integration` does it with a broker."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC
+from typing import Any
+
+from stream.core.book import EMPTY_BOOK
+from stream.core.state import Source
+from stream.runtime.conversations import Knowledge
+from stream.runtime.kafka.changelog import Replay
+from stream.runtime.kafka.inbox import Inbox
+from stream.runtime.kafka.membership import Heartbeats
+from stream.runtime.kafka.names import Names
+from stream.runtime.kafka.partition import ConversationProcessor, Shared
+from stream.settings import Kafka
+from stream.testing import eventually
+
+
+class Changelog:
+    """Gives a partition's records when a test lets it; knows whose are being read."""
+
+    def __init__(self) -> None:
+        self.reading: list[int] = []
+        self.may_end = asyncio.Semaphore(0)
+
+    async def read_state(self, number: int, _: Replay) -> None:
+        self.reading.append(number)
+        await self.may_end.acquire()
+
+    async def read_customers(self, *_: Any) -> None:
+        pass
+
+    async def start_offsets(self, _: int) -> dict[Source, int]:
+        return dict.fromkeys(Source, 0)
+
+
+class Silent:
+    """Hears everything and keeps nothing."""
+
+    def __getattr__(self, _: str) -> Any:
+        return lambda *_: None
+
+
+async def test_partitions_are_read_back_one_after_another_so_that_the_first_is_ready_soonest() -> None:
+    changelog, nobody = Changelog(), Silent()
+    shared = Shared(
+        names=Names(),
+        kafka=Kafka(),
+        zone=UTC,
+        live=False,
+        publisher=nobody,  # type: ignore[arg-type]
+        knowledge=lambda: Knowledge(EMPTY_BOOK, nobody),
+        heartbeats=Heartbeats(10.0),
+        observer=nobody,
+        read_state=changelog.read_state,
+        read_customers=changelog.read_customers,
+        start_offsets=changelog.start_offsets,
+    )
+    failed: list[BaseException] = []
+    parts = [
+        ConversationProcessor(number, shared, Inbox(lambda _: None, lambda _: None)) for number in range(3)
+    ]
+    for part in parts:
+        part.start(failed.append)
+    for number in range(3):
+        await eventually(lambda number=number: len(changelog.reading) == number + 1, "the next one's turn")  # type: ignore[misc]
+        assert [part.ready for part in parts].count(True) == number
+        changelog.may_end.release()
+    await eventually(lambda: all(part.ready for part in parts), "all of them")
+    for part in parts:
+        await part.close()
+    assert failed == []
