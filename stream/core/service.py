@@ -13,7 +13,7 @@ from stream.core import clocks
 from stream.core.book import RuleBook
 from stream.core.clocks import RESPONSES, Fired
 from stream.core.events import Mode, Role, Sender
-from stream.core.state import TURN_LIMIT, State, Turn
+from stream.core.state import TURN_LIMIT, ClockState, State, Turn
 
 # Answers of a person for turns and for the summary's figures; a clock's policy may count others.
 PERSONAL = frozenset({Mode.HUMAN, Mode.ASSIST})
@@ -24,10 +24,18 @@ def customer_said(book: RuleBook, state: State, t: int) -> None:
     if state.human_at is not None and t <= state.human_at:
         return  # came late: a person has answered since
     turn = state.turns[-1] if state.turns else None
-    if turn is not None and turn.answered_at is None:
+    if turn is not None and turn.answered_at is None and not _left_before(state, t):
         turn.last_at = max(turn.last_at, t)
     elif not state.bot_stage:
         _open_turn(book, state, t)
+
+
+def _left_before(state: State, t: int) -> bool:
+    """Return whether a close ended the open turn's clock: who comes back afterwards waits anew."""
+    clock = next(clocks.of_kinds(state, RESPONSES), None)
+    if clock is None or clock.state not in {ClockState.STOPPED, ClockState.MISSED}:
+        return False
+    return clock.stopped_at is not None and clock.stopped_at < t
 
 
 def _open_turn(book: RuleBook, state: State, t: int) -> None:

@@ -228,6 +228,8 @@ class State(Struct, array_like=True, gc=False):
     lines: bytes = b""
     # Clocks whose state the figures have not looked at yet; a step leaves none of them behind.
     moved: list[Clock] = field(default_factory=list)
+    # By the kind (an index into ``names``) of a clock that rules run: the latest word that settles it.
+    settling: dict[int, int] = field(default_factory=dict)
 
     def intern(self, name: str) -> int:
         """Return the index of ``name``, so that records repeat a number and not a text."""

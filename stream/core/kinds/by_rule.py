@@ -19,13 +19,18 @@ from stream.core.state import Clock, State
 def act(book: RuleBook, state: State, deed: Deed, kind: str, mode: Mode, t: int) -> tuple[Fired, ...]:
     """Let a rule's hit on a message at ``t`` do what it does; return the told moments it disproves.
 
-    A message of a mode that the clock's policy does not count answers nothing.
+    A message of a mode that the clock's policy does not count answers nothing. What is told of late and was
+    settled since starts none.
     """
     of_kind = list(clocks.of_kinds(state, frozenset({kind})))
     if deed is Deed.STARTS:
-        if not any(_covers(clock, t) for clock in of_kind):
+        covered = any(_covers(clock, t) for clock in of_kind)
+        if book.times(kind) and not covered and t >= state.settling.get(state.intern(kind), t):
             clocks.start_by_policy(book, state, kind, t)
         return ()
+    if book.times(kind) and (deed is Deed.STOPS or mode in PERSONAL):
+        name = state.intern(kind)
+        state.settling[name] = max(t, state.settling.get(name, t))
     wrong: tuple[Fired, ...] = ()
     for clock in of_kind:
         if not _covers(clock, t):
