@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from stream.core.outputs import Summary
     from stream.core.platforms import Contribution, Figure
-    from stream.runtime.responses import Recorded, Told
+    from stream.runtime.responses import Life, Told
     from stream.settings import Settings
 
 _EPILOG = """\b
@@ -70,27 +70,35 @@ def explain(
     contract; .gz and .zst too, - for standard input); without any, the summary in the store of the
     embedded runtime is told, running or not.
     """
-    from stream.runtime.responses import tell  # noqa: PLC0415 - brings the engine
-
     settings = settings_of(ctx)
     found = _recorded(settings, conversation, sources) if sources else _stored(settings, conversation)
-    if found.summary is None:
-        raise AssertionError("each way to find a summary fails without one")
-    told = tell(found.summary, wanted or DEFINITIONS)
+    told = [(life, _told(life, wanted)) for life in found]
+    if as_json:
+        documents = [_document(life, units, settings.tzinfo) for life, units in told]
+        print_json({"conversation_id": conversation, "summaries": documents})
+        return
+    for number, (life, units) in enumerate(told):
+        if number:
+            console().print()
+        _print(life, units, settings.tzinfo)
+
+
+def _told(life: Life, wanted: tuple[str, ...]) -> tuple[Told, ...]:
+    """Return what a life gives by the wanted definitions; the command ends where it lacks one."""
+    from stream.runtime.responses import tell  # noqa: PLC0415 - brings the engine
+
+    told = tell(life.summary, wanted or DEFINITIONS)
     missing = set(wanted) - {one.definition.id for one in told}
     if missing or not told:
         what = ", ".join(sorted(missing)) or "response metrics"
         fail(
-            f"the summary of conversation '{conversation}' was made without {what}: name its recorded "
-            "events, or see `metrics.definitions` in the configuration"
+            f"the summary of conversation '{life.summary.conversation_id}' was made without {what}: name "
+            "its recorded events, or see `metrics.definitions` in the configuration"
         )
-    if as_json:
-        print_json(_document(found, told, settings.tzinfo))
-    else:
-        _print(found, told, settings.tzinfo)
+    return told
 
 
-def _recorded(settings: Settings, conversation: str, sources: tuple[str, ...]) -> Recorded:
+def _recorded(settings: Settings, conversation: str, sources: tuple[str, ...]) -> tuple[Life, ...]:
     """Return the conversation as it was recorded; the command ends where it was not."""
     from stream.runtime import replay  # noqa: PLC0415
     from stream.runtime.knowledge import limits_of  # noqa: PLC0415
@@ -101,32 +109,31 @@ def _recorded(settings: Settings, conversation: str, sources: tuple[str, ...]) -
         fail("\n".join(f"{source}: no such file" for source in missing))
     named = ", ".join(sources)
     with reading(named), progress(bytes_of(sources), "read") as advance:
-        found = recorded(replay.read(sources, advance), conversation, limits_of(settings))
-    if found.refused:
-        click.echo(f"{found.refused} refused: `yanshao replay` says which lines, and why", err=True)
-    if found.summary is None:
+        found, refused = recorded(replay.read(sources, advance), conversation, limits_of(settings))
+    if refused:
+        click.echo(f"{refused} refused: `yanshao replay` says which lines, and why", err=True)
+    if not found:
         fail(f"{named}: no event of conversation '{conversation}'")
     return found
 
 
-def _stored(settings: Settings, conversation: str) -> Recorded:
+def _stored(settings: Settings, conversation: str) -> tuple[Life, ...]:
     """Return the conversation as the store has it; the command ends where it does not."""
-    from stream.runtime.responses import Recorded, stored  # noqa: PLC0415
+    from stream.runtime.responses import stored  # noqa: PLC0415
 
     with opened(settings.data_dir.expanduser()) as connection:
-        summary = stored(connection, conversation)
-    if summary is None:
+        found = stored(connection, conversation)
+    if not found:
         fail(f"no summary of conversation '{conversation}' in the store: one is written at the close")
-    return Recorded(summary)
+    return found
 
 
-def _print(found: Recorded, told: tuple[Told, ...], zone: tzinfo) -> None:
+def _print(life: Life, told: tuple[Told, ...], zone: tzinfo) -> None:
     from rich.text import Text  # noqa: PLC0415
 
     from stream.core.platforms import told as sentence  # noqa: PLC0415
 
-    summary, out = found.summary, console()
-    assert summary is not None
+    summary, out = life.summary, console()
     out.print(Text(plain(f"{summary.conversation_id}: {_heading(summary, zone)}"), style="bold"))
     for one in told:
         counted = sum(unit.counts for unit in one.units)
@@ -136,7 +143,7 @@ def _print(found: Recorded, told: tuple[Told, ...], zone: tzinfo) -> None:
             Text(f"{one.definition.id}, by {by}: {counted} of {len(one.units)} below count", style="bold")
         )
         for unit in one.units:
-            out.print(Text(plain(f"  {sentence(unit)}{_names(found, unit)}")))
+            out.print(Text(plain(f"  {sentence(unit)}{_names(life, unit)}")))
         for name, figure in one.figures.items():
             out.print(Text(f"  {name} = {_quotient(figure)}", style="green"))
         if one.definition.id in _JOINED:
@@ -153,16 +160,16 @@ def _heading(summary: Summary, zone: tzinfo) -> str:
     return f"{closed} {rfc3339(summary.closed_at, zone)}, revision {summary.revision}{cut}"
 
 
-def _names(found: Recorded, unit: Contribution) -> str:
+def _names(life: Life, unit: Contribution) -> str:
     """Return the ids of the messages that opened and closed a unit, where they are known."""
-    opened_by, answered_by = _message(found, unit.opened_by), _message(found, unit.answered_by)
+    opened_by, answered_by = _message(life, unit.opened_by), _message(life, unit.answered_by)
     if opened_by is None:
         return ""
     return f"  [{opened_by}]" if answered_by is None else f"  [{opened_by} → {answered_by}]"
 
 
-def _message(found: Recorded, number: int | None) -> str | None:
-    return found.messages[number - 1] if number is not None and found.messages else None
+def _message(life: Life, number: int | None) -> str | None:
+    return life.messages[number - 1] if number is not None and life.messages else None
 
 
 def _quotient(figure: Figure) -> str:
@@ -174,13 +181,11 @@ def _decimal(value: float) -> str:
     return f"{value:.3f}".rstrip("0").rstrip(".")
 
 
-def _document(found: Recorded, told: tuple[Told, ...], zone: tzinfo) -> dict[str, Any]:
+def _document(life: Life, told: tuple[Told, ...], zone: tzinfo) -> dict[str, Any]:
     from stream.wire import rfc3339  # noqa: PLC0415
 
-    summary = found.summary
-    assert summary is not None
+    summary = life.summary
     return {
-        "conversation_id": summary.conversation_id,
         "revision": summary.revision,
         "closed_at": rfc3339(summary.closed_at, zone),
         "inferred": summary.inferred,
@@ -188,7 +193,7 @@ def _document(found: Recorded, told: tuple[Told, ...], zone: tzinfo) -> dict[str
             one.definition.id: {
                 "unit": one.definition.unit,
                 "sources": one.definition.sources,
-                "units": [_unit(found, unit, zone) for unit in one.units],
+                "units": [_unit(life, unit, zone) for unit in one.units],
                 "figures": {
                     name: {
                         "numerator": figure.numerator,
@@ -203,18 +208,18 @@ def _document(found: Recorded, told: tuple[Told, ...], zone: tzinfo) -> dict[str
     }
 
 
-def _unit(found: Recorded, unit: Contribution, zone: tzinfo) -> dict[str, Any]:
+def _unit(life: Life, unit: Contribution, zone: tzinfo) -> dict[str, Any]:
     from stream.core.platforms import told as sentence  # noqa: PLC0415
     from stream.wire import rfc3339  # noqa: PLC0415
 
     return {
         "opened_at": rfc3339(unit.opened_at, zone),
         "opened_by": unit.opened_by,
-        "opened_by_message": _message(found, unit.opened_by),
+        "opened_by_message": _message(life, unit.opened_by),
         "since": rfc3339(unit.since, zone),
         "answered_at": None if unit.answered_at is None else rfc3339(unit.answered_at, zone),
         "answered_by": unit.answered_by,
-        "answered_by_message": _message(found, unit.answered_by),
+        "answered_by_message": _message(life, unit.answered_by),
         "verdict": unit.verdict,
         "counts": unit.counts,
         "counted_ms": unit.ms,

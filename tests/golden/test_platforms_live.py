@@ -173,7 +173,7 @@ def test_the_command_tells_programs_the_same(recording: Path) -> None:
     for written in SHEET["conversations"]:
         arguments = ["metrics", "explain", written["id"], str(recording), "--json"]
         shown = CliRunner().invoke(main, arguments, env=ENVIRONMENT, catch_exceptions=False)
-        document = json.loads(shown.stdout)
+        (document,) = json.loads(shown.stdout)["summaries"]
         assert {
             name: [
                 f"{'' if unit['opens_turn'] else '~'}{unit['opened_by']} {unit['verdict']} "

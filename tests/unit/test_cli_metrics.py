@@ -50,6 +50,10 @@ EVENTS = [
     _message(1, 5, "customer", "c-2"),
     _message(3, 20, "customer"),
     _closed(30),
+    # Answered after the close: a second revision of the summary.
+    _message(1, 0, "customer", "c-3"),
+    _closed(30, "c-3"),
+    _message(2, 41, "agent", "c-3"),
 ]
 FIGURES = ("average_seconds = 12 / 1 = 12", "first_average_seconds = 12 / 1 = 12", "answered = 1 / 2 = 0.5")
 
@@ -103,8 +107,8 @@ def test_recorded_events_tell_the_same_and_name_the_messages(run: Run, recording
     assert "未获有效回复，按未回复计  [c-1/m-3]\n" in shown.stdout
     for figure in FIGURES:
         assert f"  {figure}\n" in shown.stdout
-    stored = json.loads(run("c-1", "--json").stdout)["definitions"]
-    recorded = json.loads(run("c-1", recording, "--json").stdout)["definitions"]
+    stored = json.loads(run("c-1", "--json").stdout)["summaries"][0]["definitions"]
+    recorded = json.loads(run("c-1", recording, "--json").stdout)["summaries"][0]["definitions"]
     assert set(recorded) == {"tmall_v1", "jd_v1", "douyin_v1", "pdd_v1", "plain"}
     for name, definition in stored.items():
         assert definition["figures"] == recorded[name]["figures"]
@@ -126,12 +130,23 @@ def test_a_late_message_is_named_where_it_belongs(run: Run) -> None:
     assert "等了 9 秒：计入，计 9 秒  [c-1/m-1 → c-1/m-3]\n" in shown.stdout
 
 
-def test_messages_are_not_named_where_the_conversation_began_again(run: Run) -> None:
-    """An hour after the close nothing is known of it any more: the summary is of two messages of five."""
+def test_an_id_that_is_used_again_has_two_lives(run: Run) -> None:
+    """An hour after the close nothing is known of it any more, and its lines begin with one."""
     events = [*EVENTS, _message(4, 3_600, "customer"), _message(5, 3_607, "agent")]
     shown = run("c-1", "-", "--definition", "plain", input=b"\n".join(events))
-    assert "第1句 → " in shown.stdout
-    assert "第2句回复，等了 7 秒：计入，计 7 秒\n" in shown.stdout
+    first, second = shown.stdout.split("\n\nc-1: ")
+    assert "第1句 → " in first
+    assert "计 12 秒  [c-1/m-1 → c-1/m-2]\n" in first
+    assert "第1句 → " in second
+    assert "计 7 秒  [c-1/m-4 → c-1/m-5]\n" in second
+
+
+def test_messages_are_not_named_where_they_are_not_those_of_the_summary(run: Run) -> None:
+    """The first comes again when the ids of 64 later ones are known: for the conversation it is another."""
+    others = [_message(number, number, "agent") for number in range(2, 80)]
+    events = [_message(1, 1, "customer"), *others, _message(1, 90, "customer")]
+    shown = run("c-1", "-", "--definition", "plain", input=b"\n".join(events))
+    assert "第80句 → 无有效回复" in shown.stdout
     assert "m-" not in shown.stdout
 
 
@@ -145,6 +160,13 @@ def test_a_conversation_that_nobody_closed_is_closed_as_in_a_replay(run: Run, re
     assert "taken for closed" in shown.stdout
     assert "  answered = 0 / 1 = 0\n" in shown.stdout
     assert "  average_seconds = 0 / 0 = nothing to measure\n" in shown.stdout
+
+
+def test_the_latest_revision_is_told(run: Run, recording: str) -> None:
+    for arguments in (("c-3",), ("c-3", recording)):
+        (summary,) = json.loads(run(*arguments, "--json").stdout)["summaries"]
+        assert summary["revision"] == 2
+        assert [one["counted_ms"] for one in summary["definitions"]["plain"]["units"]] == [41_000]
 
 
 def test_nothing_that_was_said_is_shown_nor_who_said_it(run: Run, recording: str) -> None:

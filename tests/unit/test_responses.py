@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from stream.core.book import RuleBook
-from stream.core.engine import step
-from stream.core.limits import HOUR_MS, Limits
+from stream.core.engine import advance, step
+from stream.core.limits import HOUR_MS, MINUTE_MS, Limits
 from stream.core.lines import LINE_LIMIT
 from stream.core.outputs import Summary
 from stream.core.platforms import DEFINITIONS, told
 from stream.core.responses import contributions_of, customer_of
-from stream.core.state import State
 from tests.property.chats import received
 
 # 10:00 in Beijing on 11 November 2026.
@@ -37,16 +36,24 @@ def other(kind: str, seconds: float, **more: Any) -> dict[str, Any]:
     return {"type": f"conversation.{kind}", "at": TEN + round(seconds * 1_000), **more}
 
 
-def summed(*events: dict[str, Any], **limits: Any) -> Summary:
-    book = RuleBook(limits=Limits(idle_close_ms=24 * HOUR_MS, **limits))
-    state: State | None = None
-    found: Summary | None = None
-    last = max(event.get("sent_at") or event["at"] for event in events)
-    for event in (*events, other("closed", (last - TEN) / 1_000 + 1)):
+def told_of(limits: Limits, *events: dict[str, Any]) -> list[Summary]:
+    """Return every summary, in order."""
+    book, state = RuleBook(limits=limits), None
+    found: list[Summary] = []
+    for event in events:
+        if state is not None:  # as the runtime does: what is over is over before the next event
+            before = advance(book, state, (event.get("sent_at") or event["at"]))
+            state, found = before.state, [*found, *filter(None, [before.summary])]
         done = step(book, state, received({**event, "conversation_id": "c-1"}))
-        state, found = done.state, done.summary or found
-    assert found is not None
+        state, found = done.state, [*found, *filter(None, [done.summary])]
     return found
+
+
+def summed(*events: dict[str, Any], **limits: Any) -> Summary:
+    """Return the last summary, of a conversation that is closed a second after the last event."""
+    last = max(event.get("sent_at") or event["at"] for event in events)
+    closed = other("closed", (last - TEN) / 1_000 + 1)
+    return told_of(Limits(idle_close_ms=24 * HOUR_MS, **limits), *events, closed)[-1]
 
 
 def units(summary: Summary, name: str) -> list[str]:
@@ -135,6 +142,15 @@ def test_a_later_revision_has_the_units_as_they_then_are() -> None:
     found = summed(say(1, 0), other("closed", 10), say(2, 20, "agent"))
     assert found.revision == 2
     assert units(found, "plain") == ["1>2 counted 20000"]
+
+
+def test_an_answer_finds_its_question_as_long_as_the_conversation_is_kept() -> None:
+    """Silence closes after 30 minutes; after ten more, or thirty, all is forgotten. Here 45 and 60 pass."""
+    asked, hour = say(1, 0), say(2, 3_600, "agent")
+    first, _ = told_of(Limits(), asked, say(2, 2_700, "agent"), other("closed", 2_800))
+    assert units(first, "pdd_v1") == ["1>None unanswered None"]
+    *_, last = told_of(Limits(keep_ms=30 * MINUTE_MS), asked, hour)
+    assert units(last, "pdd_v1") == ["1>2 counted 3600000"]
 
 
 def test_only_the_chosen_definitions_are_measured() -> None:
