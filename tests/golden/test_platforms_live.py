@@ -190,3 +190,15 @@ def test_the_command_adds_the_units_up(recording: Path) -> None:
     shown = CliRunner().invoke(main, arguments, env=ENVIRONMENT, catch_exceptions=False)
     assert "  average_seconds = 1561 / 4 = 390.25\n  answered_in_180s = 1 / 4 = 0.25\n" in shown.stdout
     assert "plain" not in shown.stdout
+
+
+def test_the_documents_example_is_what_the_command_shows(tmp_path: Path) -> None:
+    """It is C2 of the sheet under shorter ids."""
+    page = Path(__file__).parents[2] / "docs" / "response-metrics.md"
+    asked, _, shown = page.read_text("utf-8").partition("```\n$ ")[2].partition("```")[0].partition("\n")
+    text = b"".join(wire_bytes(event) + b"\n" for event in EVENTS if event["conversation_id"] == "C2")
+    path = tmp_path / "day.jsonl"
+    path.write_bytes(text.replace(b"C2/", b"m-").replace(b"C2", b"c-2"))
+    arguments = [str(path) if word == path.name else word for word in asked.split()[1:]]
+    told = CliRunner().invoke(main, arguments, env=ENVIRONMENT, catch_exceptions=False)
+    assert told.stdout == shown
