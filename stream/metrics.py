@@ -79,6 +79,9 @@ QUEUE = Label("queue", ("ingest", "outputs", "delivery"), 10, "the queues of the
 PART = Label("part", ("ingest", "engine", "alerting", "delivery", "runtime"))
 HANDLER = Label("handler", ("events", "metrics", "healthz", "readyz", "page"), 20, "the routes of the server")
 CODE = Label("code", ("200", "202", "400", "401", "404", "405", "413", "429", "500", "503"), 60, "HTTP")
+CUT = Label(  # the reasons of `stream.runtime.listening`; a test compares
+    "reason", ("too_many", "too_many_of_address", "slow_head", "not_reading", "malformed")
+)
 RULE_STATUS = Label("status", ("active", "staged"))
 HASH = Label("hash", (), 1, "one at a time: the loaded one")
 VERSION = Label("version", (), 1, "one at a time")
@@ -440,7 +443,12 @@ COMMIT_SECONDS = HistogramDef(
 HTTP_REQUESTS = CounterDef(
     name="yanshao_http_requests_total", section=LOCAL, unit="requests", labels=(HANDLER, CODE),
     meaning="HTTP requests answered, by route and status code.",
-    remedy="401: a sender's token. 400: its format. 503: back-pressure, the sender must slow down.",
+    remedy="401: a sender's token. 400: its format. 429, 503: back-pressure, the sender must slow down.",
+)
+HTTP_CUT = CounterDef(
+    name="yanshao_http_cut_total", section=LOCAL, unit="connections", labels=(CUT,),
+    meaning="Connections cut, or not taken, by reason: beyond a bound of `listen`, or what came was no HTTP.",
+    remedy="A sender of yours: have it keep connections, or raise the bound. Nobody's: see to the firewall.",
 )
 QUEUE_DEPTH = GaugeDef(
     name="yanshao_queue_depth", section=LOCAL, unit="entries", labels=(QUEUE,),

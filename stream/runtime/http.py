@@ -9,19 +9,19 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Protocol
 
 import msgspec
 from aiohttp import web
 
+from stream.settings import Settings
 from stream.wire import InvalidMessage
 
 # How long a client that is turned away should wait: about what a full queue takes to drain.
 RETRY_AFTER_S = 1
-
-# A client that takes longer for a body of at most a few megabytes has gone, or means harm.
-BODY_SECONDS = 30.0
 
 _any = msgspec.json.Decoder(msgspec.Raw)
 _array = msgspec.json.Decoder(list[msgspec.Raw])
@@ -80,33 +80,72 @@ def _is_one(text: bytes) -> bool:
     return True
 
 
+class Room:
+    """How many bytes of bodies may be in the reading at once; beyond it senders are turned away."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._taken = 0
+
+    @contextmanager
+    def taken(self, size: int) -> Iterator[None]:
+        """Hold so much room for a while.
+
+        Raises:
+            Overloaded: There is none. A body too large for all of it is read when nothing else is.
+        """
+        if self._taken and self._taken + size > self._size:
+            raise Overloaded
+        self._taken += size
+        try:
+            yield
+        finally:
+            self._taken -= size
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one request may cost: events, bytes, and seconds for its body to arrive; ``room`` is for all."""
+
+    events: int
+    size: int
+    body_s: float
+    room: Room
+
+
+def limits_of(settings: Settings) -> Limits:
+    """Return the configured limits, with room for as many bytes as may wait to be applied."""
+    return Limits(
+        events=settings.local.max_request_events,
+        size=settings.listen.max_body_bytes,
+        body_s=settings.listen.body_timeout / 1000,
+        room=Room(settings.local.queue_bytes),
+    )
+
+
 def events_handler(
-    door: Door, token: str, *, max_events: int, answered: Callable[[int], None]
+    door: Door, token: str, limits: Limits, answered: Callable[[int], None]
 ) -> Callable[[web.Request], Awaitable[web.Response]]:
     """Return the handler of ``POST /v1/events``; ``answered`` is told every status, for the metrics."""
 
     async def handle(request: web.Request) -> web.Response:
-        response = await _handle(request, door, token, max_events)
+        response = await _handle(request, door, token, limits)
         answered(response.status)
         return response
 
     return handle
 
 
-async def _handle(request: web.Request, door: Door, token: str, max_events: int) -> web.Response:
+async def _handle(request: web.Request, door: Door, token: str, limits: Limits) -> web.Response:
     if not authorised(request, token):
         return web.json_response(
             {"error": "unauthorized"}, status=401, headers={"WWW-Authenticate": "Bearer"}
         )
+    body = await _body(request, limits)
+    if isinstance(body, web.Response):
+        return body
     try:
-        async with asyncio.timeout(BODY_SECONDS):
-            body = await request.read()
-    except web.HTTPRequestEntityTooLarge:
-        return web.json_response({"error": "too_large"}, status=413)
-    except TimeoutError:
-        return web.json_response({"error": "too_slow"}, status=408, headers={"Connection": "close"})
-    try:
-        events = split(body, max_events)
+        events = split(body, limits.events)
     except ValueError as error:
         return web.json_response({"error": "bad_request", "detail": str(error)}, status=400)
     try:
@@ -122,6 +161,31 @@ async def _handle(request: web.Request, door: Door, token: str, max_events: int)
     ]
     answer = {"accepted": len(events) - len(refused), "refused": refused}
     return web.json_response(answer, status=400 if refused else 202)
+
+
+async def _body(request: web.Request, limits: Limits) -> bytes | web.Response:
+    """Return a request's body, or the answer that refuses it."""
+    # What is compressed, or sent in pieces, says its size only when it is here.
+    plain = request.content_length if "Content-Encoding" not in request.headers else None
+    if plain is not None and plain > limits.size:
+        return _refused("too_large", 413)
+    try:
+        with limits.room.taken(limits.size if plain is None else plain):
+            async with asyncio.timeout(limits.body_s):
+                return await request.read()
+    except web.HTTPRequestEntityTooLarge:
+        return _refused("too_large", 413)
+    except TimeoutError:
+        return _refused("too_slow", 408)
+    except web.RequestPayloadError:
+        return _refused("bad_encoding", 400)
+    except Overloaded:
+        return _later(429, "overloaded")
+
+
+def _refused(error: str, status: int) -> web.Response:
+    """Answer a request whose body is not read to its end: nothing else can follow on its connection."""
+    return web.json_response({"error": error}, status=status, headers={"Connection": "close"})
 
 
 def authorised(request: web.Request, token: str) -> bool:

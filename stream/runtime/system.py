@@ -35,8 +35,10 @@ from stream.runtime.gauges import (
 )
 from stream.runtime.hours import in_force
 from stream.runtime.http import events_handler
+from stream.runtime.http import limits_of as limits_of_requests
 from stream.runtime.jobs import Done, Queue
 from stream.runtime.knowledge import directories_of, limits_of, of_book
+from stream.runtime.listening import SIDE_CONNECTIONS, Bounds, Listening, bounds_of
 from stream.runtime.local import LocalRuntime
 from stream.runtime.local_ledger import LocalLedger
 from stream.settings import Settings
@@ -172,17 +174,37 @@ class LocalSystem:
         handler = events_handler(
             self.runtime,
             token,
-            max_events=self.settings.local.max_request_events,
-            answered=lambda status: self.metrics.inc(m.HTTP_REQUESTS, "events", str(status)),
+            limits_of_requests(self.settings),
+            self._answered,
         )
         door.router.add_post("/v1/events", handler)
-        events = await _serve(stack, door, listen.host, listen.port)
+        events = await self._serve(stack, door, listen.host, listen.port, bounds_of(listen))
         side = web.Application()
         side.router.add_get("/metrics", self._metrics_page)
         side.router.add_get("/healthz", _fine)
         side.router.add_get("/readyz", _fine)
-        metrics = await _serve(stack, side, listen.metrics_host, listen.metrics_port)
+        few = bounds_of(listen, connections=SIDE_CONNECTIONS)
+        metrics = await self._serve(stack, side, listen.metrics_host, listen.metrics_port, few)
         return Addresses(f"{events}/v1/events", f"{metrics}/metrics")
+
+    def _answered(self, status: int) -> None:
+        self.metrics.inc(m.HTTP_REQUESTS, "events", str(status))
+
+    async def _serve(
+        self, stack: AsyncExitStack, app: web.Application, host: str, port: int, bounds: Bounds
+    ) -> str:
+        listening = Listening(
+            app,
+            host,
+            port,
+            bounds,
+            cut=lambda reason: self.metrics.inc(m.HTTP_CUT, reason),
+            answered=self._answered,
+            stop_s=STOP_GRACE_SECONDS,
+        )
+        await listening.start()
+        stack.push_async_callback(listening.stop)
+        return listening.address
 
     async def _metrics_page(self, request: web.Request) -> web.Response:
         body, content_type = render(self.metrics, request.headers.get("Accept", ""))
@@ -192,17 +214,6 @@ class LocalSystem:
 async def _fine(_: web.Request) -> web.Response:
     # The writer answers only what is durable; a process that answers this at all makes progress.
     return web.json_response({"status": "ok"})
-
-
-async def _serve(stack: AsyncExitStack, app: web.Application, host: str, port: int) -> str:
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=STOP_GRACE_SECONDS)
-    await runner.setup()
-    stack.push_async_callback(runner.cleanup)
-    site = web.TCPSite(runner, host, port)
-    await site.start()
-    bound_host, bound_port = runner.addresses[0][:2]
-    shown = f"[{bound_host}]" if ":" in bound_host else bound_host
-    return f"http://{shown}:{bound_port}"
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

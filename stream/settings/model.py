@@ -41,6 +41,18 @@ class Listen(_Section):
     """Port of `/metrics`, `/healthz` and `/readyz`; 0 takes any free port."""
     max_body_bytes: int = Field(default=8 * 1024 * 1024, ge=65_536, le=256 * 1024 * 1024)
     """Largest HTTP request body; a request may hold many events."""
+    body_timeout: PositiveDuration = 30_000
+    """How long a client may take for a body (then 408), or to take its answer (then it is cut)."""
+    head_timeout: PositiveDuration = 10_000
+    """How long a client may take for a request's line and headers; then it is cut."""
+    idle_timeout: PositiveDuration = 75_000
+    """When a connection without requests is closed. Longer than the 60 s for which proxies keep theirs."""
+    max_connections: int = Field(default=256, ge=1, le=65_535)
+    """Connections at once; more are answered 503. Far below the 1,024 open files that systems allow."""
+    max_connections_per_address: int = Field(default=64, ge=1, le=65_535)
+    """Connections of one address at once. All that a proxy passes on comes from its one address."""
+    max_requests_per_second: int = Field(default=2_000, ge=1)
+    """Requests of one address, two seconds' worth at once; beyond it 429. A request holds many events."""
 
 
 class SecurityProtocol(StrEnum):
@@ -153,6 +165,8 @@ class Conversation(_Section):
     """Silence after which a conversation counts as closed (`inferred`)."""
     keep_after_close: Duration = 10 * 60_000
     """How long a closed conversation is kept for a rating or a late message."""
+    reopen_window: PositiveDuration = 24 * 60 * 60_000
+    """How soon after a close a customer must come back for the conversation to count as reopened."""
     url: str | None = Field(default=None, max_length=2048, pattern=r"^https?://[^\s]+$")
     """Where to open a conversation in your own desk, with `{conversation_id}` in it; alerts link to it."""
 

@@ -10,7 +10,10 @@ from collections.abc import Callable, Sequence
 
 from aiohttp import web
 
+from stream import metrics as m
 from stream.metrics import Metrics, render
+from stream.runtime.listening import SIDE_CONNECTIONS, Listening, bounds_of
+from stream.settings import Listen
 
 Report = Callable[[], Sequence[str]]
 """What is missing, in words for an operator; empty means that all is well."""
@@ -40,26 +43,12 @@ def create_health_app(metrics: Metrics, *, unhealthy: Report, unready: Report) -
     return app
 
 
-class Site:
-    """An application that listens; `port` is the real one where 0 was asked for."""
-
-    def __init__(self, app: web.Application, host: str, port: int) -> None:
-        # Scrapes are not worth a log line each, and a query string may hold anything.
-        self._runner = web.AppRunner(app, access_log=None)
-        self._host = host
-        self.port = port
-
-    async def start(self) -> None:
-        """Listen.
-
-        Raises:
-            OSError: The address is taken or not ours.
-        """
-        await self._runner.setup()
-        site = web.TCPSite(self._runner, self._host, self.port)
-        await site.start()
-        self.port = self._runner.addresses[0][1]
-
-    async def stop(self) -> None:
-        """Stop listening."""
-        await self._runner.cleanup()
+def health_site(metrics: Metrics, listen: Listen, *, unhealthy: Report, unready: Report) -> Listening:
+    """Return the three routes where the settings want them, not yet listening."""
+    return Listening(
+        create_health_app(metrics, unhealthy=unhealthy, unready=unready),
+        listen.metrics_host,
+        listen.metrics_port,
+        bounds_of(listen, connections=SIDE_CONNECTIONS),
+        cut=lambda reason: metrics.inc(m.HTTP_CUT, reason),
+    )

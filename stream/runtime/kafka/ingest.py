@@ -23,12 +23,13 @@ from stream import wire
 from stream.core.events import AgentStatus, AnyEvent, Tick
 from stream.metrics import Metrics
 from stream.runtime.clock import Clock, WallClock
-from stream.runtime.http import Overloaded, Unavailable, events_handler
+from stream.runtime.http import Overloaded, Unavailable, events_handler, limits_of
 from stream.runtime.kafka import client
 from stream.runtime.kafka.exits import Exit, WorkerExit, to_exit
-from stream.runtime.kafka.health import Site, create_health_app
+from stream.runtime.kafka.health import health_site
 from stream.runtime.kafka.names import Names
 from stream.runtime.kafka.publisher import Confirmation, Publisher, Row, confirm
+from stream.runtime.listening import Listening, bounds_of
 from stream.settings import Kafka, Settings, ensure_token
 from stream.wire import InvalidMessage
 from stream.wire.mapping import Mapping
@@ -127,8 +128,8 @@ class Ingest:
     ) -> None:
         self.settings = settings
         self.metrics = Metrics()
-        self.door: Site | None = None
-        self.side: Site | None = None
+        self.door: Listening | None = None
+        self.side: Listening | None = None
         self.ready = asyncio.Event()
         self._source = source
         self._mapping = mapping
@@ -167,8 +168,7 @@ class Ingest:
     async def _serve_side(self, stack: AsyncExitStack) -> None:
         listen = self.settings.listen
         unready = lambda: () if self.ready.is_set() else ("starting",)  # noqa: E731 - two words
-        app = create_health_app(self.metrics, unhealthy=tuple, unready=unready)
-        self.side = Site(app, listen.metrics_host, listen.metrics_port)
+        self.side = health_site(self.metrics, listen, unhealthy=tuple, unready=unready)
         await self.side.start()
         stack.push_async_callback(self.side.stop)
 
@@ -177,15 +177,25 @@ class Ingest:
         handler = events_handler(
             KafkaDoor(self._intake, self._write, room=self.settings.local.queue_bytes),
             ensure_token(self.settings),
-            max_events=self.settings.local.max_request_events,
-            answered=lambda status: self.metrics.inc(m.HTTP_REQUESTS, "events", str(status)),
+            limits_of(self.settings),
+            self._answered,
         )
         app = web.Application(client_max_size=listen.max_body_bytes)
         app.router.add_post("/v1/events", handler)
-        self.door = Site(app, listen.host, listen.port)
+        self.door = Listening(
+            app,
+            listen.host,
+            listen.port,
+            bounds_of(listen),
+            cut=lambda reason: self.metrics.inc(m.HTTP_CUT, reason),
+            answered=self._answered,
+        )
         await self.door.start()
         stack.push_async_callback(self.door.stop)
         logger.info("POST /v1/events on port %d", self.door.port)
+
+    def _answered(self, status: int) -> None:
+        self.metrics.inc(m.HTTP_REQUESTS, "events", str(status))
 
     async def _write(self, rows: Rows) -> list[Confirmation]:
         """Hand records over in order; those of one conversation stay in order, for they share a key."""

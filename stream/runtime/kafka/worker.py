@@ -39,7 +39,7 @@ from stream.runtime.kafka.counts import Counts
 from stream.runtime.kafka.customers import CustomerReplay
 from stream.runtime.kafka.delivery import Delivery
 from stream.runtime.kafka.exits import Exit, WorkerExit, to_exit
-from stream.runtime.kafka.health import Site, create_health_app
+from stream.runtime.kafka.health import health_site
 from stream.runtime.kafka.inbox import Inbox
 from stream.runtime.kafka.membership import Heartbeats
 from stream.runtime.kafka.monitor import Broker, Monitor, outage_survived
@@ -51,6 +51,7 @@ from stream.runtime.kafka.preparation import ACTIVATED, Shelf, check_topics
 from stream.runtime.kafka.publisher import Publisher, Row, confirm
 from stream.runtime.kafka.timers import ClockDriver
 from stream.runtime.kafka.watchdog import Watchdog
+from stream.runtime.listening import Listening
 from stream.settings import Settings, ensure_data_dir
 from stream.wire import encode
 
@@ -92,7 +93,7 @@ class Worker:
         self.roles = frozenset(roles)
         self.metrics = Metrics()
         self.names = Names(settings.kafka.topic_prefix)
-        self.site: Site | None = None
+        self.site: Listening | None = None
         self._driver = driver
         self._clock = clock or WallClock()
         self._data_dir = ensure_data_dir(settings)
@@ -338,8 +339,7 @@ class Worker:
 
     async def _serve(self, stack: AsyncExitStack) -> None:
         listen = self.settings.listen
-        app = create_health_app(self.metrics, unhealthy=self.unhealthy, unready=self.unready)
-        self.site = Site(app, listen.metrics_host, listen.metrics_port)
+        self.site = health_site(self.metrics, listen, unhealthy=self.unhealthy, unready=self.unready)
         await self.site.start()
         stack.push_async_callback(self.site.stop)
         logger.info("metrics and health on port %d", self.site.port)
