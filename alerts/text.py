@@ -101,7 +101,7 @@ def compose(alert: Alert, audiences: list[str], zone: tzinfo, measure: Measure =
     if where := _where(alert.labels):
         lines.append(Line("谁的会话", short(where)))
     if alert.owed is not None and alert.status is not AlertStatus.RESOLVED:
-        lines.append(Line("谁欠什么", short(_owing(alert.owed, alert.labels, zone))))
+        lines.append(Line("等谁", short(_owing(alert.owed, alert.labels, zone))))
     # A clock that climbed has the customer's last words at each of its moments.
     lines += dict.fromkeys(
         Line(_speaker(finding, zone), short(finding.evidence), quote=True)
@@ -155,14 +155,14 @@ def duration(ms: int) -> str:
 
 
 def _owing(owed: Owed, labels: Mapping[str, str], zone: tzinfo) -> str:
-    """`仓库 欠部门答复，自 11-11 20:00:03 起，应在 20:30:03 前，已超 5 分`."""
+    """`仓库（部门答复），自 11-11 20:00:03 起，应在 20:30:03 前，已超 5 分`."""
     who = owed.party
     if who == AGENT:
         who = " ".join(filter(None, (_SUBJECT_WORDS[AGENT], labels.get("agent"))))
     since, until = local_time(owed.since, zone), local_time(owed.until, zone)
     same_day = since[:5] == until[:5]
     over = f"，已超 {duration(owed.over_ms)}" if owed.over_ms >= 1000 else ""
-    return f"{who} 欠{owed.what}，自 {since} 起，应在 {until[6:] if same_day else until} 前{over}"
+    return f"{who}（{owed.what}），自 {since} 起，应在 {until[6:] if same_day else until} 前{over}"
 
 
 def _most_telling(findings: list[AlertFinding], limit: int) -> list[AlertFinding]:

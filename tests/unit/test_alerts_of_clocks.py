@@ -56,7 +56,7 @@ def told(knowledge: Knowledge, *written: tuple[float, dict[str, Any]]) -> Iterat
             lines = compose(alert, [], timezone(timedelta(hours=8))).lines
             yield (
                 alert,
-                [line.text for line in lines if line.name in ("谁欠什么", "发生了什么") or line.quote],
+                [line.text for line in lines if line.name in ("等谁", "发生了什么") or line.quote],
             )
 
 
@@ -77,15 +77,15 @@ def test_a_department_owes_its_answer_and_how_long_over_climbs(knowledge: Knowle
     warned, breached, climbed, _ = (lines for _, lines in mine)
     assert warned[:2] == [
         "问题转交仓库后已等了 20 分，还没有答复；30 分内必须答复。",
-        "仓库 欠部门答复，自 11-11 10:05:00 起，应在 10:35:00 前",
+        "仓库（部门答复），自 11-11 10:05:00 起，应在 10:35:00 前",
     ]
     assert breached[:2] == [
         "问题转交仓库已 30 分没有答复，已过约定的 30 分；欠答复的是仓库，不是客服。",
-        "仓库 欠部门答复，自 11-11 10:05:00 起，应在 10:35:00 前",
+        "仓库（部门答复），自 11-11 10:05:00 起，应在 10:35:00 前",
     ]
     assert climbed[:2] == [
         "问题转交仓库已 1 小时仍没有答复，已超时 30 分，逐级上报。",
-        "仓库 欠部门答复，自 11-11 10:05:00 起，应在 10:35:00 前，已超 30 分",
+        "仓库（部门答复），自 11-11 10:05:00 起，应在 10:35:00 前，已超 30 分",
     ]
     for lines in (warned, breached, climbed):
         assert lines[-1].startswith("少发了一件，电话")
@@ -109,7 +109,7 @@ def test_an_agent_owes_the_next_response_and_is_named(knowledge: Knowledge) -> N
         )
     )
     mine = [lines for alert, lines in found if alert.labels["rule_id"] == "ola.next_response"]
-    owed = "客服 小王 欠后续响应，自 11-11 10:02:00 起，应在 10:05:00 前"
+    owed = "客服 小王（后续响应），自 11-11 10:02:00 起，应在 10:05:00 前"
     assert mine[0] == ["客户追问后已等了 2 分，小王 还没有回复，3 分内必须回复。", owed, "这件还有蓝色吗"]
     assert mine[1] == ["客户追问后 3 分没有等到 小王 回复，已过响应时限。", owed, "这件还有蓝色吗"]
 

@@ -50,22 +50,22 @@ OWED = Owed(what="部门答复", party="仓库", since=NOW_MS, until=NOW_MS + 30
 
 def owing(owed: Owed, **alert: Any) -> list[str]:
     lines = compose(sample_alert(owed=owed, **alert), [], ZONE).lines
-    return [line.text for line in lines if line.name == "谁欠什么"]
+    return [line.text for line in lines if line.name == "等谁"]
 
 
 def test_a_clock_says_who_owes_what_since_when_and_how_long_over() -> None:
-    assert owing(OWED) == ["仓库 欠部门答复，自 11-11 20:00:03 起，应在 20:30:03 前，已超 1 分 5 秒"]
+    assert owing(OWED) == ["仓库（部门答复），自 11-11 20:00:03 起，应在 20:30:03 前，已超 1 分 5 秒"]
 
 
 def test_before_the_target_nothing_is_over_and_a_later_day_is_named() -> None:
     tomorrow = msgspec.structs.replace(OWED, until=NOW_MS + 24 * 3_600_000, over_ms=0)
-    assert owing(tomorrow) == ["仓库 欠部门答复，自 11-11 20:00:03 起，应在 11-12 20:00:03 前"]
+    assert owing(tomorrow) == ["仓库（部门答复），自 11-11 20:00:03 起，应在 11-12 20:00:03 前"]
 
 
 @pytest.mark.parametrize(("labels", "who"), [({}, "客服"), ({"agent": "小王"}, "客服 小王")])
 def test_what_no_department_owes_the_agent_owes(labels: dict[str, str], who: str) -> None:
     owed = msgspec.structs.replace(OWED, what="首次响应", party="agent", over_ms=0)
-    assert owing(owed, labels=labels) == [f"{who} 欠首次响应，自 11-11 20:00:03 起，应在 20:30:03 前"]
+    assert owing(owed, labels=labels) == [f"{who}（首次响应），自 11-11 20:00:03 起，应在 20:30:03 前"]
 
 
 def test_nobody_owes_once_it_is_resolved() -> None:
