@@ -19,6 +19,7 @@ def limits_of(settings: Settings) -> Limits:
     return Limits(
         settings.conversation.idle_close,
         settings.conversation.keep_after_close,
+        reopen_ms=settings.conversation.reopen_window,
         definitions=tuple(map(str, settings.metrics.definitions)),
     )
 

@@ -132,6 +132,7 @@ class ConversationProcessor:
         self._kept: asyncio.Queue[_Batch] = asyncio.Queue()
         self._tasks: list[asyncio.Task[None]] = []
         self._poison = 0
+        self._states_read = asyncio.Event()
         # Batches go on in the order in which they were applied, those that time alone made too.
         self._applying = asyncio.Lock()
 
@@ -214,6 +215,7 @@ class ConversationProcessor:
             seconds,
         )
         self.ready = True
+        self._states_read.set()
         self.inbox.moving = self._open.is_set()
         self.progress_at = time.monotonic()
 
@@ -230,8 +232,11 @@ class ConversationProcessor:
             self.conversations.load_gone(conversation_id, applied)
 
     async def _recover_customers(self) -> None:
-        limits = self._shared.knowledge().book.limits
-        await self.side.recover(self.number, self._shared.read_customers, limits)
+        """Read the customers back once no partition's conversations wait to be read any more."""
+        await self._states_read.wait()
+        async with self._shared.turn:
+            limits = self._shared.knowledge().book.limits
+            await self.side.recover(self.number, self._shared.read_customers, limits)
 
     # First stage ----------------------------------------------------------------------------------------
 
