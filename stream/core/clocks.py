@@ -19,7 +19,7 @@ from stream.core.book import ClockPolicy, RuleBook
 from stream.core.limits import Limits
 from stream.core.outputs import Severity
 from stream.core.state import SETTLED_LIMIT, Clock, ClockState, State
-from stream.core.worktime import Worktime
+from stream.core.worktime import ALWAYS, Worktime
 
 # Clocks that are derived from the conversation itself and leave no record of their own.
 IDLE = "idle"
@@ -202,6 +202,8 @@ def _silent_until(state: State, limits: Limits) -> int:
     if state.closed_at is None:
         return state.last_at + limits.idle_close_ms
     at = state.closed_at + limits.keep_ms
+    if any(issue.resolved_at is None for issue in state.issues):
+        at = max(at, state.last_at + limits.issue_keep_ms)
     for clock in all_of(state):
         if clock.issue is not None and clock.stopped_at is None:
             # A working-time clock may come due long after anybody was heard of.
@@ -359,9 +361,11 @@ def retime(state: State, clock: Clock, moments: Sequence[int], target: int, t: i
         _settle(state, clock)
 
 
-def stood_ms(clock: Clock, until: int) -> int:
-    """Return how long the clock has stood still until then, in milliseconds."""
-    return clock.stood_ms + (0 if clock.paused_at is None else max(0, until - clock.paused_at))
+def stood_ms(clock: Clock, until: int, worktime: Worktime = ALWAYS) -> int:
+    """Return how long the clock has stood still until then, in milliseconds of its policy's time."""
+    if clock.paused_at is None:
+        return clock.stood_ms
+    return clock.stood_ms + max(0, worktime.measure(clock.paused_at, until))
 
 
 def _in_time(clock: Clock, at: int) -> bool:

@@ -136,8 +136,8 @@ class ScorecardEntry(Struct, frozen=True, kw_only=True, gc=False):
 class ClockOutcome(Struct, frozen=True, kw_only=True, gc=False):
     """How one clock of the conversation went.
 
-    ``seconds`` is from start to answer, breach or stop, without the time in which it stood still;
-    ``leg`` is who owed.
+    ``seconds`` is from start to answer, breach or stop, in the time its policy counts in and without
+    that in which it stood still; ``leg`` is who owed.
     """
 
     clock_id: str

@@ -18,6 +18,7 @@ from stream.core.outputs import (
 )
 from stream.core.rules import Rule
 from stream.core.state import Clock, ClockState, Issue, Points, State
+from stream.core.worktime import ALWAYS
 
 # Term lists whose presence in the customer's latest words says that the matter ended well.
 _PLEASED = ("emotion.gratitude.", "emotion.praise.", "emotion.joy.")
@@ -242,8 +243,15 @@ def _clock_outcome(book: RuleBook, state: State, clock: Clock) -> ClockOutcome:
         started_at=clock.started_at,
         due=clock.target_at,
         stopped_at=clock.stopped_at,
-        seconds=None if end is None else (end - clock.started_at - clocks.stood_ms(clock, end)) / 1000,
+        seconds=None if end is None else _ran_ms(book, state, clock, end) / 1000,
     )
+
+
+def _ran_ms(book: RuleBook, state: State, clock: Clock, end: int) -> int:
+    """Return how long the clock had run by then, in its policy's time and without its pauses."""
+    policy = book.clock_policy_by_id(state.names[clock.policy])
+    worktime = ALWAYS if policy is None else policy.worktime
+    return worktime.measure(clock.started_at, end) - clocks.stood_ms(clock, end, worktime)
 
 
 def _owing(state: State, clock: Clock, rule: Rule | None) -> str:
