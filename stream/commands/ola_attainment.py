@@ -82,7 +82,8 @@ def _replayed(settings: Settings, sources: tuple[str, ...], packs: tuple[str, ..
     knowledge = knowledge_of(settings, packs)
     with reading(" ".join(sources)), progress(bytes_of(sources), "replay") as advance:
         done = replay.replay(knowledge, replay.read(sources, advance))
-    rows = tabulate(knowledge.book, done.summaries.values(), done.findings, settings.tzinfo)
+    summaries = [*done.earlier, *done.summaries.values()]
+    rows = tabulate(knowledge.book, summaries, done.findings, settings.tzinfo)
     return rows, len(done.refused)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 from statistics import median
@@ -63,8 +63,8 @@ class _Tally:
     over_ms: list[int] = field(default_factory=list)
 
 
-_ClockOf = tuple[str, str]
-"""A conversation's id and a clock's: names one clock."""
+_Told = Mapping[tuple[str, str], Sequence[int]]
+"""When a breach was told that was none: by conversation and clock, which a later use of both may share."""
 
 
 def tabulate(
@@ -79,7 +79,8 @@ def tabulate(
                 continue
             day = f"{datetime.fromtimestamp(clock.started_at / 1000, zone):%Y-%m-%d}"
             key = _Key(day, clock.policy, clock.kind, clock.leg, summary.agent or "")
-            back = (summary.conversation_id, clock.clock_id) in taken_back
+            told = taken_back.get((summary.conversation_id, clock.clock_id), ())
+            back = any(clock.started_at < at <= clock.due for at in told)
             _enter(tallies.setdefault(key, _Tally()), book, clock, taken_back=back)
     return [_row(key, tally) for key, tally in sorted(tallies.items())]
 
@@ -115,8 +116,8 @@ def _row(key: _Key, tally: _Tally) -> Row:
     )
 
 
-def _misses_taken_back(book: RuleBook, findings: Iterable[Finding]) -> set[_ClockOf]:
-    """Return the clocks of which a breach was told that was none."""
+def _misses_taken_back(book: RuleBook, findings: Iterable[Finding]) -> _Told:
+    """Return of which clocks a breach was told that was none, and when."""
     raised: set[str] = set()
     corrected: dict[str, Finding] = {}
     for finding in findings:
@@ -127,23 +128,18 @@ def _misses_taken_back(book: RuleBook, findings: Iterable[Finding]) -> set[_Cloc
             corrected.pop(finding.finding_id, None)
         else:
             corrected[finding.finding_id] = finding
-    return {
-        (one.conversation_id, one.clock_id or "")
-        for id_, one in corrected.items()
-        if id_ in raised and _is_miss(book, one)
-    }
+    told: dict[tuple[str, str], list[int]] = {}
+    for id_, one in corrected.items():
+        if id_ in raised and _is_breach(book, one):
+            told.setdefault((one.conversation_id, one.clock_id or ""), []).append(one.at)
+    return told
 
 
-def _is_miss(book: RuleBook, finding: Finding) -> bool:
-    """Whether a clock's finding is of its target or a step after it; a warning's id tells that it is none."""
+def _is_breach(book: RuleBook, finding: Finding) -> bool:
+    """Whether a clock's finding is of its target: ids tell the moment, warnings and steps have others."""
     policy = book.clock_policy_by_id(finding.rule_id)
-    if policy is None:
-        return False
-    target, after = len(policy.warn_ms), 1 + len(policy.escalate)
-    return any(
-        finding.finding_id
-        == stable_id("clock", finding.conversation_id, finding.clock_id or "", finding.at, moment)
-        for moment in range(target, target + after)
+    return policy is not None and finding.finding_id == stable_id(
+        "clock", finding.conversation_id, finding.clock_id or "", finding.at, len(policy.warn_ms)
     )
 
 

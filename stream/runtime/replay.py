@@ -41,12 +41,13 @@ class Refused:
 
 @dataclass(slots=True)
 class Replayed:
-    """What a recorded day came to."""
+    """What a recorded day came to. ``earlier`` are summaries of conversations whose id was used again."""
 
     findings: list[Finding] = field(default_factory=list)
     alerts: list[Alert] = field(default_factory=list)
     scores: list[Score] = field(default_factory=list)
     summaries: dict[str, Summary] = field(default_factory=dict)
+    earlier: list[Summary] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)
     events: int = 0
     last_t: int | None = None
@@ -61,6 +62,9 @@ class Replayed:
             elif isinstance(record, Score):
                 self.scores.append(record)
             elif isinstance(record, Summary) and _replaces(record, self.summaries):
+                known = self.summaries.get(record.conversation_id)
+                if known is not None and record.opened_at > known.closed_at:
+                    self.earlier.append(known)
                 self.summaries[record.conversation_id] = record
 
 
