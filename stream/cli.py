@@ -28,6 +28,7 @@ COMMANDS: Final = {
     "evaluate": ("evaluate", "Measure detection on labelled data."),
     "train": ("train", "Make the learned scores from labelled data."),
     "doctor": ("doctor", "Is this machine and configuration fit to run?"),
+    "capacity": ("capacity", "The size of an installation."),
     "bench": ("bench", "Measure speed and memory."),
 }
 
