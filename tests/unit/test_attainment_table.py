@@ -1,4 +1,4 @@
-"""Attainment of the embedded store: the latest revision counts, every life of a conversation, and corrections."""
+"""Attainment of the embedded store: latest revisions, every life of a conversation, corrections."""
 
 from __future__ import annotations
 
@@ -42,8 +42,8 @@ def event(kind: str, at: int, **fields: str) -> dict[str, Any]:
 
 
 # One id, used twice. The first life: the customer asks at 0 and, at 100 s, again, which brings the breach of
-# 60 s; the answer of 50 s is told after it: corrected, and met. Its close is followed by a rating, which makes
-# another revision. All is forgotten ten minutes after the close at 2 min. The second life, at an hour: the
+# 60 s; the answer of 50 s is told after it: corrected, and met. A rating follows the close: another
+# revision. All is forgotten ten minutes after the close at 2 min. The second life, at an hour: the
 # same clock, answered at 30 s: met, and nothing was corrected.
 AGAIN = 60 * MINUTE
 LIVES = (
@@ -87,7 +87,7 @@ def fill(data_dir: Path, *events: dict[str, Any]) -> None:
         runtime = LocalRuntime(data_dir, lambda: knowledge, AlertsConfig(), clock=clock)
         await runtime.start()
         for one in events:
-            at = one.get("at", one.get("sent_at"))
+            at: int = one["sent_at"] if one["type"] == "message" else one["at"]
             clock.advance(max(0, at - clock.now_ms()))
             await runtime.accept([json.dumps(one, ensure_ascii=False).encode()])
         await runtime.stop()
