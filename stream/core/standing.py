@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from enum import StrEnum
 from functools import lru_cache
+from typing import Final
 
 from stream.core import clocks
 from stream.core.state import Clock, ClockState, State
@@ -39,30 +40,24 @@ def of(clock: Clock) -> Standing:
     return Standing.WARNED if clock.fired else Standing.RUNNING
 
 
-def standings(state: State) -> tuple[tuple[str, Standing], ...]:
-    """Return kind and standing of every open clock."""
-    return _shared(
-        tuple(
-            [
-                (kind, of(clock))
-                for clock in (*state.running, *state.paused, *state.settled)
-                if clock.stopped_at is None and (kind := _kind(state, clock)) != clocks.RULE
-            ]
-        )
-    )
+def look(state: State) -> tuple[tuple[tuple[str, Standing], ...], tuple[tuple[str, int], ...]]:
+    """Return kind and standing of every open clock, and kind and target (milliseconds UTC) of the late ones.
+
+    Asked after every event, so quick where nothing is open.
+    """
+    past_all = [clock for clock in state.settled if clock.stopped_at is None]
+    if not past_all and not state.running and not state.paused:
+        return (), ()
+    found = [
+        (kind, of(clock), clock.target_at)
+        for clock in (*state.running, *state.paused, *past_all)
+        if clock.stopped_at is None and (kind := _kind(state, clock)) != clocks.RULE
+    ]
+    late = [(kind, target_at) for kind, stands, target_at in found if stands is _BREACHED]
+    return _shared(tuple([(kind, stands) for kind, stands, _ in found])), tuple(late)
 
 
-def overdue(state: State) -> tuple[tuple[str, int], ...]:
-    """Return kind and target (milliseconds UTC) of every open clock that is past its target."""
-    return tuple(
-        [
-            (kind, clock.target_at)
-            for clock in (*state.running, *state.settled)
-            if clock.state is ClockState.BREACHED
-            and clock.stopped_at is None
-            and (kind := _kind(state, clock)) != clocks.RULE
-        ]
-    )
+_BREACHED: Final = Standing.BREACHED
 
 
 def _kind(state: State, clock: Clock) -> str:

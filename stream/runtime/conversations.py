@@ -414,11 +414,12 @@ def _write(knowledge: Knowledge, state: State | None) -> Held | None:
 
 def _held(knowledge: Knowledge, state: State, raw: bytes) -> Held:
     due = clocks.soonest(state, knowledge.book.limits)
+    stands, late = standing.look(state)
     return Held(
         raw,
         due.at,
         due.clock_id,
-        standing.standings(state),
+        stands,
         alerting.open_severities(state) if state.alerts else (),
-        standing.overdue(state),
+        late,
     )
