@@ -33,13 +33,17 @@
 7. ``alerting`` turns findings into alerts, under a key that makes two complaints of one topic one alert,
    told again only if it gets worse. What an alert quotes was masked before it got here.
 
-8. Only now does anything count as done. Embedded: states, records and notifications in one SQLite
+8. A conversation that closes is one of its customer's: ``core.customers`` says whether the customer came
+   back with what an earlier one did not solve, and tells that one's summary again. In a replay and
+   embedded it hears of the close at once; on Kafka by ``qa.contacts``, in the customer's partition.
+
+9. Only now does anything count as done. Embedded: states, records and notifications in one SQLite
    transaction (``runtime.store``), then the sender is answered. On Kafka: outputs confirmed, then states
    confirmed, then the records acknowledged; a crash between any two repeats ids and loses nothing.
 
-9. ``alerts.policy`` routes the alert, ``alerts.dispatcher`` delivers each notification from a durable
-   ledger, at each receiver's own pace (``alerts`` tells that part of the way). A group robot rings, and
-   somebody answers the customer.
+10. ``alerts.policy`` routes the alert, ``alerts.dispatcher`` delivers each notification from a durable
+    ledger, at each receiver's own pace (``alerts`` tells that part of the way). A group robot rings, and
+    somebody answers the customer.
 
 What is a complaint, how long is too long, who hears of it: none of that is in this package. It is in
 ``lexicons``, loaded by ``packs`` into one immutable book (``core.book``) that is swapped whole, while the

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from random import Random
 from typing import Any
 
@@ -15,6 +16,7 @@ from stream.core import customers, returns
 from stream.core.customers import Customer
 from stream.core.limits import DEFAULT_LIMITS, HOUR_MS
 from stream.core.outputs import Contact, Outcome, Summary
+from stream.runtime.customers import Contacted, Customers, Told, contacted
 
 START = 1_794_358_800_000
 WINDOW = DEFAULT_LIMITS.reopen_ms
@@ -175,6 +177,50 @@ def test_in_the_order_of_time_a_revision_is_raised_by_what_is_amended(contacts: 
         weight = len(summary.followed_by) + summary.repeat_contact
         if weight and sum(one.conversation_id == name for one in told) == 1:
             assert summary.revision == own[name] + weight
+
+
+@given(conversations(), st.data())
+def test_any_batches_and_a_restart_between_them_tell_the_same(
+    contacts: list[Contact], data: st.DataObject
+) -> None:
+    """And what is read again after the restart is skipped where the records hold it."""
+    inputs = [
+        Contacted(one, b"" if one.summary is None else wire.pack_summary(wire.encode(one.summary)), offset)
+        for offset, one in enumerate(contacts)
+    ]
+    at_once = Customers()
+    told = at_once.apply(DEFAULT_LIMITS, inputs)
+    cuts = sorted(data.draw(st.sets(st.integers(0, len(inputs)))) | {0, len(inputs)})
+    pieces, again = Customers(), Told()
+    for start, end in pairwise(cuts):
+        pieces = restarted(pieces)
+        reread = data.draw(st.integers(0, start))
+        again.merge(pieces.apply(DEFAULT_LIMITS, inputs[reread:end]))
+    assert again.amended == told.amended
+    assert dict(pieces.raw()) == dict(at_once.raw())
+    assert pieces.next_due() == at_once.next_due()
+
+
+def restarted(customers_: Customers) -> Customers:
+    fresh = Customers()
+    for key, raw in customers_.raw():
+        fresh.load(DEFAULT_LIMITS, key, raw)
+    return fresh
+
+
+@given(conversations())
+def test_time_lets_everybody_go_and_tells_nothing_again(contacts: list[Contact]) -> None:
+    held = Customers()
+    held.apply(DEFAULT_LIMITS, [Contacted(one, b"") for one in contacts if one.summary is None])
+    held.apply(DEFAULT_LIMITS, contacted(one for one in contacts if one.summary is not None))
+    steps = 0
+    while (at := held.next_due()) is not None:
+        told = held.advance(DEFAULT_LIMITS, at + 1, 1)
+        assert not told.amended
+        assert told.changed or told.forgotten
+        steps += 1
+        assert steps < 100
+    assert len(held) == 0
 
 
 @given(conversations(), st.data())

@@ -172,6 +172,21 @@ def test_only_the_latest_before_it_is_charged(told: Told) -> None:
     assert [told.latest[name].revision for name in "abc"] == [2, 3, 2]
 
 
+def test_of_several_before_it_the_one_that_closed_last_is_charged(told: Told) -> None:
+    """a opened first and closed last: c comes after both, and a had the last word."""
+    told.take(closed("a", T, T + 30), closed("b", T + 10, T + 20), closed("c", T + 40, T + 50))
+    assert [told.latest[name].followed_by for name in "abc"] == [("c",), (), ()]
+
+
+def test_of_two_within_one_millisecond_one_comes_after_the_other(told: Told) -> None:
+    told.take(closed("b", T, T), closed("a", T, T))
+    assert told.customer is not None
+    a, b = told.customer.visits
+    assert returns.comes_after(b, a, DAY)
+    assert not returns.comes_after(a, b, DAY)
+    assert [told.latest[name].followed_by for name in "ab"] == [("b",), ()]
+
+
 def test_two_that_come_back_side_by_side_are_both_charged(told: Told) -> None:
     told.take(closed("a", T, T + 1), closed("b", T + 10, T + 50), closed("c", T + 20, T + 40))
     assert told.latest["a"].followed_by == ("b", "c")
