@@ -350,9 +350,11 @@ def go_on(state: State, clock: Clock, at: int, worktime: Worktime) -> None:
 def retime(state: State, clock: Clock, moments: Sequence[int], target: int, t: int) -> None:
     """Give an open clock the moments of its policy as it is now, counted from the old start.
 
-    Warnings that lie before ``t`` are not told any more; a target that does is told next.
+    Warnings that lie before ``t`` are not told any more; a target that does is told next. For a clock that
+    stands still time has gone no further than its pause.
     """
     fired_target = clock.state is ClockState.BREACHED
+    t = t if clock.paused_at is None else min(t, clock.paused_at)
     clock.moments, clock.target = list(moments), target
     clock.fired = target + 1 if fired_target else 0
     while clock.fired < target and clock.started_at + clock.moments[clock.fired] < t:

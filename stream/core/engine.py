@@ -119,6 +119,10 @@ def advance(book: RuleBook, state: State, until: int) -> Step:
     work = Work(book, state)
     while clocks.earliest(state, book.limits) < until:
         due = clocks.upcoming(state, book.limits)[0]
+        if state.book != book.version:
+            # Nothing was heard since the packs changed: they take hold where the old ones would have spoken.
+            lifecycle.keep_up_with_packs(work, due.at)
+            continue
         if due.clock_id == clocks.FORGET:
             # What a late event set going after the close has nobody to end it any more.
             for clock in list(clocks.all_of(state)):

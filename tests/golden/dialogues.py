@@ -105,6 +105,11 @@ class Dialogue:
         ]
 
     @property
+    def ticks(self) -> bool:
+        """Whether time comes to it by itself."""
+        return any(event["type"] == "tick" for part in self.parts for event in part)
+
+    @property
     def last_t(self) -> int:
         return max(_time(event) for part in self.parts for event in part)
 
@@ -209,9 +214,11 @@ def read_dialogues(folder: Path = FOLDER) -> list[Dialogue]:
 def play_of(dialogues: Iterable[Dialogue]) -> Play:
     """Return dialogues of one set as one play, one after another, packs changing for all at once.
 
-    A tick of one finds the others over or not begun, so it changes nothing for them.
+    A tick is everybody's. It finds the dialogues of one part over or not begun and changes nothing for them;
+    those that go on when the packs change stand last, and of these one with ticks behind the others.
     """
-    listed = list(dialogues)
+    listed = sorted(dialogues, key=lambda one: (len(one.parts), one.ticks, one.name))
+    assert all(not one.ticks or len(one.parts) == 1 for one in listed[:-1])
     (name,) = {one.packs for one in listed}
     packs = pack_sets()[name][: max(len(one.parts) for one in listed)]
     parts = [
