@@ -43,8 +43,8 @@ class Silent:
         return lambda *_: None
 
 
-async def test_partitions_are_read_back_one_after_another_so_that_the_first_is_ready_soonest() -> None:
-    changelog, nobody = Changelog(), Silent()
+def processors(changelog: Changelog, count: int) -> list[ConversationProcessor]:
+    nobody = Silent()
     shared = Shared(
         names=Names(),
         kafka=Kafka(),
@@ -58,10 +58,15 @@ async def test_partitions_are_read_back_one_after_another_so_that_the_first_is_r
         read_customers=changelog.read_customers,
         start_offsets=changelog.start_offsets,
     )
-    failed: list[BaseException] = []
-    parts = [
-        ConversationProcessor(number, shared, Inbox(lambda _: None, lambda _: None)) for number in range(3)
+    return [
+        ConversationProcessor(number, shared, Inbox(lambda _: None, lambda _: None))
+        for number in range(count)
     ]
+
+
+async def test_partitions_are_read_back_one_after_another_so_that_the_first_is_ready_soonest() -> None:
+    changelog, failed = Changelog(), list[BaseException]()
+    parts = processors(changelog, 3)
     for part in parts:
         part.start(failed.append)
     for number in range(3):
@@ -71,4 +76,20 @@ async def test_partitions_are_read_back_one_after_another_so_that_the_first_is_r
     await eventually(lambda: all(part.ready for part in parts), "all of them")
     for part in parts:
         await part.close()
+    assert failed == []
+
+
+async def test_recovery_goes_on_over_a_rebalance_that_gives_the_partition_straight_back() -> None:
+    changelog, failed = Changelog(), list[BaseException]()
+    [part] = processors(changelog, 1)
+    part.start(failed.append)
+    await eventually(lambda: changelog.reading == [0], "the reading")
+    assert await part.drain(1.0), "nothing was under way"
+    changelog.may_end.release()
+    await eventually(lambda: part.ready, "the end of the reading")
+    assert (part.running, part.inbox.moving) == (False, False)
+    part.resume()
+    assert (part.running, part.inbox.moving) == (True, True)
+    assert changelog.reading == [0]
+    await part.close()
     assert failed == []

@@ -164,7 +164,8 @@ class ConversationProcessor:
     async def drain(self, timeout_s: float) -> bool:
         """Take nothing more, finish what is under way; returns whether all of it was finished in time.
 
-        What waits in the inbox is forgotten: it will be read again.
+        What waits in the inbox is forgotten: it will be read again. A recovery goes on: should the partition
+        come straight back, what was read until then is right.
         """
         self._open.clear()
         self.inbox.moving = False
@@ -174,7 +175,7 @@ class ConversationProcessor:
                 await self._quiet.wait()
         except TimeoutError:
             return False
-        return self.ready
+        return True
 
     async def close(self) -> None:
         """End at once; memory is worth nothing from now on and nothing is acknowledged any more."""
