@@ -15,31 +15,27 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import msgspec
 import pytest
 from aiokafka import AIOKafkaProducer
 from kafka import KafkaConsumer, OffsetAndMetadata, TopicPartition
 from kafka.admin import KafkaAdminClient
 
-from alerts.model import Alert, AlertStatus
 from stream import wire
 from stream.bench.installation import PARTITIONS, fill, partition_of
 from stream.bench.statistics import percentile
-from stream.core import state as states
 from stream.core.outputs import Finding
-from stream.core.state import Clock, State
 from stream.runtime import topics
 from stream.runtime.broker import LocalBroker
-from stream.runtime.conversations import Conversations, Input, Knowledge
+from stream.runtime.conversations import Knowledge
 from stream.runtime.kafka.exits import Exit
 from stream.runtime.kafka.preparation import open_books
 from stream.runtime.kafka.worker import Driver
 from stream.testing import cache_home
+from tests.chaos.clockoracle import Oracle, effects
 from tests.chaos.openclocks import Fate, Leg, Told, add_up, legs, standing
 from tests.chaos.test_kafka_chaos import Supervisor
 from tests.integration.kafkasystem import (
@@ -61,6 +57,9 @@ CHATS = 200
 """Chats beside the clocks' own: a customer asks, an agent answers two seconds later."""
 
 ANSWER_MS = 2_000
+
+PATIENCE_S = 120.0
+"""How long a round may take, once its traffic ends, for each thing that is waited for."""
 
 FAULTS = ("kill", "join", "broker")
 
@@ -129,7 +128,7 @@ class Sender(threading.Thread):
 
     async def _send(self) -> None:
         producer = AIOKafkaProducer(
-            bootstrap_servers=self._system.bootstrap, request_timeout_ms=120_000, linger_ms=5
+            bootstrap_servers=self._system.bootstrap, request_timeout_ms=int(PATIENCE_S * 1000), linger_ms=5
         )
         await producer.start()
         futures = []
@@ -147,47 +146,7 @@ class Sender(threading.Thread):
         await producer.stop()
 
 
-# The oracle -----------------------------------------------------------------------------------------------
-
-
-@dataclass
-class Oracle:
-    """The pure core over the log of every partition; it has read up to `position` of each."""
-
-    knowledge: Knowledge
-    parts: list[Conversations] = field(
-        default_factory=lambda: [Conversations(source_partition=number) for number in range(PARTITIONS)]
-    )
-    position: list[int] = field(default_factory=lambda: [0] * PARTITIONS)
-    findings: list[Finding] = field(default_factory=list)
-    alerts: set[str] = field(default_factory=set)
-
-    def read(self, number: int, values: Iterable[tuple[int, bytes]]) -> None:
-        """Apply the records (offset, value) of a partition of `chat.messages`."""
-        inputs = [Input(wire.decode(raw, received_at=None), offset=offset) for offset, raw in values]
-        for begin in range(0, len(inputs), 1_000):
-            self._note(self.parts[number].apply(self.knowledge, inputs[begin : begin + 1_000]).records)
-        if inputs:
-            self.position[number] = inputs[-1].offset + 1
-
-    def advance(self, until: int) -> None:
-        for part in self.parts:
-            self._note(part.advance(self.knowledge, until).records)
-
-    def _note(self, records: Iterable[Any]) -> None:
-        for record in records:
-            if isinstance(record, Finding):
-                self.findings.append(record)
-            elif isinstance(record, Alert) and record.status is AlertStatus.FIRING:
-                self.alerts.add(record.alert_id)
-
-    def states(self) -> dict[str, bytes]:
-        return {name: raw for part in self.parts for name, raw in part.raw()}
-
-    def forget_told(self) -> None:
-        """Leave out what was told so far: it belongs to the time before the round."""
-        self.findings.clear()
-        self.alerts.clear()
+# Before the round ----------------------------------------------------------------------------------------
 
 
 def populate(system: Installation, oracle: Oracle, made: list[Leg], now: int) -> None:
@@ -215,24 +174,6 @@ def populate(system: Installation, oracle: Oracle, made: list[Leg], now: int) ->
     group.commit(ends)
     group.close(autocommit=False)
     oracle.forget_told()
-
-
-def effects(raw: bytes) -> dict[str, Any]:
-    """Return what a conversation's events did to it; what it told meanwhile, its findings tell."""
-    state = states.decode(raw)
-    return {
-        "applied": state.applied[0],
-        "seen": state.seen,
-        "last_at": state.last_at,
-        "turns": msgspec.to_builtins(state.turns),
-        "clocks": sorted(map(str, _clocks(state))),
-        "issues": msgspec.to_builtins(state.issues),
-    }
-
-
-def _clocks(state: State) -> Iterator[tuple[str, Clock]]:
-    for clock in (*state.running, *state.paused, *state.settled):
-        yield state.clock_id(clock), clock
 
 
 # A round --------------------------------------------------------------------------------------------------
@@ -270,7 +211,7 @@ class Faults:
             await asyncio.to_thread(self._broker.start)
         else:
             guest = self.start_worker()
-            await until(lambda: recovered(guest) > 0, "the second worker's share", patience=90)
+            await until(lambda: recovered(guest) > 0, "the second worker's share", patience=PATIENCE_S)
             await asyncio.sleep(self.chance.uniform(2, 5))
             # In a thread: the others are watched all the while.
             await asyncio.to_thread(guest.stop)
@@ -319,9 +260,9 @@ async def settle(system: Installation, hook: Receiver, made: list[Leg], oracle: 
         return expected <= {one.conversation_id for one in standing(told_of(system)).values()}
 
     with KafkaAdminClient(bootstrap_servers=system.bootstrap) as admin:
-        await until(told, "every breach", patience=120)
-        await until(lambda: unread(system, admin) == 0, "every commit", patience=120)
-    await until(lambda: oracle.alerts <= hook.alerts(), "every notification", patience=60)
+        await until(told, "every breach", patience=PATIENCE_S)
+        await until(lambda: unread(system, admin) == 0, "every commit", patience=PATIENCE_S)
+    await until(lambda: oracle.alerts <= hook.alerts(), "every notification", patience=PATIENCE_S)
 
 
 def read_on(system: Installation, oracle: Oracle, until_ms: int) -> None:
@@ -362,14 +303,15 @@ async def a_round(
     await asyncio.to_thread(populate, system, oracle, made, now)
     faults = Faults(system, broker, seed)
     worker = faults.start_worker()
-    await until(lambda: recovered(worker) >= PARTITIONS, "the worker", patience=120)
+    await until(lambda: recovered(worker) >= PARTITIONS, "the worker", patience=PATIENCE_S)
     since = max(since, now_ms())
     sender = Sender(system, traffic(made, seed, since, size.seconds))
     sender.start()
     await asyncio.sleep((since - now_ms()) / 1000)
     await faults.strike(max(ended, since + 20_000))
-    await asyncio.to_thread(sender.join)
+    await asyncio.to_thread(sender.join, PATIENCE_S)
     assert sender.failed is None, sender.failed
+    assert not sender.is_alive(), "what was to be sent was not"
     quiet = max(ended, now_ms()) + 1
     await asyncio.to_thread(read_on, system, oracle, quiet)
     await settle(system, hook, made, oracle)
