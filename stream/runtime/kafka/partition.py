@@ -490,7 +490,6 @@ class ConversationProcessor:
             told = self.side.customers.advance(limits, until, most)
             self._shared.observer.told(told)
             self._told.put_nowait(_Batch((), customers=customers.rows(told)))
-        await asyncio.sleep(0)
         return True
 
     def next_due(self) -> int | None:

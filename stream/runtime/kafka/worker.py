@@ -60,8 +60,11 @@ logger = logging.getLogger(__name__)
 CUSTOMERS_S = 1.0
 """How often customers are looked at: their days end, and nobody waits for that to the second."""
 
-CUSTOMERS_AT_ONCE = 100
-"""Of how many a day is settled before the loop may turn to other work: about 20 ms."""
+CUSTOMERS_AT_ONCE = 10
+"""Of how many a day is settled before the loop may turn to other work: about 15 ms."""
+
+CUSTOMERS_PAUSE_S = 0.05
+"""Between two such pieces: all customers of a day are due at the same moment, and messages go before them."""
 
 FAUST_STOP_S = 10.0
 """Faust's part of a stop takes under a second; it commits once and closes its connections."""
@@ -301,6 +304,8 @@ class Worker:
                 more = True
                 while more:
                     more = await processor.advance_customers(self._clock.now_ms(), CUSTOMERS_AT_ONCE)
+                    if more:
+                        await asyncio.sleep(CUSTOMERS_PAUSE_S)
 
     async def _write_timers(self, publisher: Publisher, number: int, timers: Sequence[Timer]) -> None:
         await self._heartbeats.sure()
