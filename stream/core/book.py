@@ -100,7 +100,8 @@ class PackInfo:
 class RuleBook:
     """All knowledge of one moment; ``version`` is a short hash of what the packs contain.
 
-    ``clocks`` stand in the order in which they are tried; ``parties`` are the departments that they name.
+    ``clocks`` stand in the order in which they are tried; ``parties`` are the departments that they name and
+    those that are ``known`` beside them.
     ``judge`` is the learned one's, for whole conversations; without it these are judged by the scores of
     their turns. ``calendars`` are all there are: alerts keep hours that no clock counts in.
     """
@@ -114,6 +115,7 @@ class RuleBook:
     limits: Limits = DEFAULT_LIMITS
     judge: Judge | None = None
     calendars: Mapping[str, Calendar] = field(default_factory=dict)
+    known: frozenset[str] = frozenset()
     parties: frozenset[str] = field(init=False, repr=False, compare=False)
     _clock_by_id: Mapping[str, ClockPolicy] = field(init=False, repr=False, compare=False)
     _clocks_of: Mapping[str, tuple[ClockPolicy, ...]] = field(init=False, repr=False, compare=False)
@@ -122,7 +124,7 @@ class RuleBook:
         # Of two with one id the first counts: they stand in the order in which they are tried.
         object.__setattr__(self, "_clock_by_id", {policy.id: policy for policy in reversed(self.clocks)})
         asked = [known for policy in self.clocks for key, known in policy.match if key == "department"]
-        object.__setattr__(self, "parties", frozenset().union(*asked))
+        object.__setattr__(self, "parties", self.known.union(*asked))
         kinds: dict[str, tuple[ClockPolicy, ...]] = {}
         for policy in self.clocks:
             kinds[policy.clock] = (*kinds.get(policy.clock, ()), policy)

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from stream.packs.calendars import read_calendars
 from stream.packs.compile import DEFAULTS, Options, compile_packs
 from stream.packs.loader import SHIPPED, load, read
 from stream.packs.model import PackError, RawPack
+from stream.packs.promises import read_promises
 
 __all__ = [
     "DEFAULTS",
@@ -49,4 +51,11 @@ def try_open(
     problems += theirs
     unread = any(problem.severity == "error" for problem in problems)
     book, more = compile_packs(packs, options, calendars=calendars, incomplete=unread)
-    return book, packs, sorted({*problems, *more})
+    return replace(book, known=_parties(directories)), packs, sorted({*problems, *more})
+
+
+def _parties(directories: Sequence[str | Path]) -> frozenset[str]:
+    """Return what departments are called in promises: by their ids, and by the words that name them."""
+    promises, _ = read_promises(directories)
+    words = {term.text for party in promises.parties for term in party.words}
+    return frozenset(words.union(party.id for party in promises.parties))

@@ -11,6 +11,7 @@ from stream import models
 from stream.core.book import ClockPolicy, RuleBook
 from stream.core.outputs import Severity
 from stream.metrics import Metrics
+from stream.packs import open_book
 from stream.runtime.conversations import Conversations, Input, Knowledge
 from stream.runtime.counting import Counting
 from tests.property.chats import received
@@ -182,3 +183,9 @@ def test_open_clocks_are_told_by_how_they_stand_and_the_oldest_of_each_kind(know
     assert service.conversations.overdue() == {"first_response": 60 * SECOND, "leg": 110 * SECOND}
     service.say("issue.resolved", 112).agent(113)
     assert service.conversations.open_clocks() == {("leg", "paused"): 1}
+
+
+def test_departments_that_the_shipped_packs_know_are_told_apart() -> None:
+    book = open_book()
+    assert {"仓库", "warehouse", "物流"} <= book.parties
+    assert "门店 5512" not in book.parties
