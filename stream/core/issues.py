@@ -25,7 +25,7 @@ from stream.core.events import (
     IssueResolved,
     IssueResumed,
 )
-from stream.core.state import Clock, Issue, State
+from stream.core.state import Clock, ClockState, Issue, State
 from stream.core.worktime import ALWAYS
 
 IssueEvent = IssueOpened | IssueHandedOff | IssueAnswered | IssuePaused | IssueResumed | IssueResolved
@@ -81,7 +81,7 @@ def apply(book: RuleBook, state: State, event: IssueEvent, t: int) -> tuple[list
     if issue is None:
         return _open(book, state, event, t)
     if isinstance(event, IssueOpened):
-        _describe(state, issue, event, t)
+        _describe(book, state, issue, event, t)
     late = t < issue.leg_since
     after = None if late else TRANSITIONS.get((IssueState(issue.status), type(event)))
     counted = []
@@ -105,7 +105,7 @@ def _open(book: RuleBook, state: State, event: IssueEvent, t: int) -> tuple[list
     issue = Issue(event.issue_id, t, leg_since=t, status=_OPEN, inferred=not isinstance(event, IssueOpened))
     state.issues.append(issue)
     if isinstance(event, IssueOpened):
-        _describe(state, issue, event, t)
+        _describe(book, state, issue, event, t)
     clocks.start_by_policy(book, state, RESOLUTION, t, issue=issue.issue_id)
     if isinstance(event, IssueOpened):
         return [], []
@@ -127,7 +127,7 @@ def open_ms(issue: Issue, until: int) -> dict[str, int]:
     return legs
 
 
-def _describe(state: State, issue: Issue, event: IssueOpened, t: int) -> None:
+def _describe(book: RuleBook, state: State, issue: Issue, event: IssueOpened, t: int) -> None:
     if event.priority is not None:
         issue.priority = event.priority
     if event.category is not None:
@@ -139,6 +139,25 @@ def _describe(state: State, issue: Issue, event: IssueOpened, t: int) -> None:
         if t < issue.opened_at:
             issue.legs_ms[AGENT] = issue.legs_ms.get(AGENT, 0) + issue.opened_at - t
             issue.opened_at = t
+        _time_from_opening(book, state, issue)
+
+
+def _time_from_opening(book: RuleBook, state: State, issue: Issue) -> None:
+    """Let the solution be owed since the opening, by what that says of the issue: it was inferred before.
+
+    A clock that was late already stays as it was told.
+    """
+    policy = clocks.policy_for(book, state, RESOLUTION, issue.opened_at, issue=issue.issue_id)
+    if policy is None or issue.status == _RESOLVED:
+        return
+    for clock in _clocks_of(state, issue):
+        if state.names[clock.kind] == RESOLUTION:
+            if clock.state in {ClockState.RUNNING, ClockState.PAUSED}:
+                clock.started_at, clock.policy = issue.opened_at, state.intern(policy.id)
+                moments = policy.moments(clock.started_at, clock.stood_ms)
+                clocks.retime(state, clock, moments, len(policy.warn_ms), state.last_at)
+            return
+    clocks.start_by_policy(book, state, RESOLUTION, issue.opened_at, issue=issue.issue_id)
 
 
 def _move(book: RuleBook, state: State, issue: Issue, event: IssueEvent, after: IssueState, t: int) -> None:
