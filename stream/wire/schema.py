@@ -95,8 +95,20 @@ _CHANNELS: Final = (
     ("qa.control", "Acknowledgements and commands about one conversation.", "control", None, "receive"),
     ("qa.findings", "What was detected.", "finding", "conversation_id", "send"),
     ("qa.alerts", "What people are told.", "alert", "conversation_id", "send"),
-    ("qa.conversations", "Summaries of closed conversations.", "conversation", "conversation_id", "send"),
-    ("qa.contacts", "One record a contact.", "contact", "customer_id", "send"),
+    (
+        "qa.conversations",
+        "Summaries of closed conversations. The highest revision is complete, whatever the order of records.",
+        "conversation",
+        "conversation_id",
+        "send",
+    ),
+    (
+        "qa.contacts",
+        "Conversations as their customers see them. Who is not known goes by the conversation's id.",
+        "contact",
+        "customer_id",
+        "send",
+    ),
     ("qa.timers", "Clocks that came due; written and read by the workers.", "timer", None, "send"),
 )
 
