@@ -1,9 +1,9 @@
 """Writes the Grafana dashboards: ``python deploy/grafana/build.py``.
 
-``operations.yaml``, ``supervisors.yaml`` and ``ola.yaml`` are the only source; ``dashboards/*.json`` is written from
-them, and a test fails when the two differ. A panel's description is the meaning and the remedy of the
-metrics in its first query, taken from the table in ``stream/metrics.py``. Every query is run by a test
-against a real Prometheus.
+``operations.yaml``, ``supervisors.yaml`` and ``ola.yaml`` are the only source; ``dashboards/*.json`` is
+written from them, and a test fails when the two differ. A panel's description is the meaning and the
+remedy of the metrics in its first query, taken from the table in ``stream/metrics.py``. Every query is run
+by a test against a real Prometheus.
 """
 
 from __future__ import annotations
