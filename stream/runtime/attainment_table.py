@@ -23,6 +23,8 @@ from stream.core.outputs import ClockOutcome, Finding, FindingStatus, Summary
 from stream.core.worktime import ALWAYS
 
 _DIGITS: Final = 4
+_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+"""What a spreadsheet begins a formula with."""
 
 
 class Row(NamedTuple):
@@ -144,10 +146,18 @@ def _is_breach(book: RuleBook, finding: Finding) -> bool:
 
 
 def write_csv(rows: Sequence[Row], file: IO[str]) -> None:
-    """Write the table with a line of names on top; what is None is left empty."""
+    """Write the table with a line of names on top; what is None is left empty.
+
+    A name that a spreadsheet would take for a formula gets an apostrophe before it
+    (https://owasp.org/www-community/attacks/CSV_Injection).
+    """
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(Row._fields)
-    writer.writerows(rows)
+    writer.writerows([_inert(cell) for cell in row] for row in rows)
+
+
+def _inert(cell: object) -> object:
+    return f"'{cell}" if isinstance(cell, str) and cell.startswith(_FORMULA) else cell
 
 
 def stored(connection: sqlite3.Connection) -> tuple[list[Summary], Iterator[Finding]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import io
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -14,6 +15,7 @@ from click.testing import CliRunner, Result
 
 from alerts.config import AlertsConfig
 from stream.cli import main
+from stream.runtime.attainment_table import Row, write_csv
 from stream.runtime.knowledge import open_knowledge
 from stream.runtime.local import LocalRuntime
 from stream.testing import ManualClock
@@ -130,3 +132,12 @@ def test_what_still_runs_is_open_and_in_no_attainment(run: Run, tmp_path: Path) 
 def test_file_that_cannot_be_written_is_told(run: Run, tmp_path: Path) -> None:
     fill(tmp_path / "data", *LIVES[:1])
     assert run("ola", "attainment", "--csv", "no/such/folder.csv").exit_code == 2
+
+
+def test_a_name_is_no_formula() -> None:
+    row = Row("2026-11-11", "ola.leg", "leg", "=HYPERLINK(1)", "@a", 1, 0, 1, 0, 0, 0, 1.0, None, -1.5)
+    file = io.StringIO()
+    write_csv([row], file)
+    (written,) = csv.DictReader(io.StringIO(file.getvalue()))
+    assert (written["leg"], written["agent"]) == ("'=HYPERLINK(1)", "'@a")
+    assert written["over_max_seconds"] == "-1.5"
