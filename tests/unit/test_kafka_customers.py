@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections import Counter
+from datetime import UTC
 
 import pytest
 
 from stream.core import customers
 from stream.core.customers import Customer, Visit
 from stream.core.limits import DEFAULT_LIMITS
+from stream.runtime.conversations import Applied
 from stream.runtime.customers import Told
+from stream.runtime.kafka import outputs
 from stream.runtime.kafka.customers import CustomerReplay, CustomerSide, partition_of, rows
 from stream.runtime.kafka.exits import WorkerExit
+from stream.runtime.kafka.names import Names
+from stream.runtime.kafka.publisher import Confirmation, Row
+from tests.unit.test_customers import contact_of, summary_of
 
 NOW = 1_794_358_800_000
 
@@ -76,3 +83,33 @@ async def test_customer_of_a_newer_release_ends_the_worker() -> None:
 
     with pytest.raises(WorkerExit):
         await CustomerSide().recover(0, read, DEFAULT_LIMITS)
+
+
+class Log:
+    """Takes what would be written, by topic and partition."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[str, int | None, Row]] = []
+
+    async def send(self, topic: str, partition: int, rows: list[Row]) -> list[Confirmation]:
+        self.rows += [(topic, partition, row) for row in rows]
+        return []
+
+    async def send_singly(self, topic: str, rows: list[Row], partition: int | None) -> list[Confirmation]:
+        return await self.send(topic, partition, rows)  # type: ignore[arg-type]
+
+
+async def test_contact_carries_its_own_summary_though_another_was_told() -> None:
+    """A close and what follows it in one step: two contacts, of two revisions, and one summary."""
+    first, second = (summary_of("c-1", NOW, NOW + 1, revision=revision) for revision in (1, 2))
+    applied = Applied(records=[second, contact_of(first), contact_of(second)])
+    log = Log()
+    await outputs.tell(log, Names(), 3, applied, UTC, 8)  # type: ignore[arg-type]
+    told = [(topic, partition, json.loads(row.value or b"")) for topic, partition, row in log.rows]
+    assert [(topic, partition) for topic, partition, _ in told] == [
+        ("qa.conversations", 3),
+        ("qa.contacts", partition_of("u-1", 8)),
+        ("qa.contacts", partition_of("u-1", 8)),
+    ]
+    assert [one["summary"]["revision"] for _, _, one in told[1:]] == [1, 2]
+    assert told[2][2]["summary"] == told[0][2]

@@ -25,14 +25,12 @@ async def tell(
     """
     rows: dict[str, list[Row]] = {}
     contacts: dict[int, list[Row]] = {}
-    summaries: dict[tuple[str, int], bytes] = {}
+    told: tuple[Summary | None, bytes] = (None, b"")
     for record in applied.records:
         if isinstance(record, Score):
             continue
         if isinstance(record, Contact):
-            # Its summary stands before it.
-            summary = summaries.get((record.conversation_id, record.revision))
-            row = Row(record.key.encode(), wire.encode_contact(record, summary, zone))
+            row = Row(record.key.encode(), _contact(record, told, zone))
             contacts.setdefault(partition_of(record.key, partitions), []).append(row)
             continue
         key = record.conversation_id.encode()
@@ -41,14 +39,24 @@ async def tell(
         elif isinstance(record, Finding):
             rows.setdefault(names.findings, []).append(Row(key, wire.encode(record, zone)))
         elif isinstance(record, Summary):
-            body = summaries[record.conversation_id, record.revision] = wire.encode(record, zone)
-            rows.setdefault(names.conversations, []).append(Row(key, body))
+            told = record, wire.encode(record, zone)
+            rows.setdefault(names.conversations, []).append(Row(key, told[1]))
     confirmations: list[Confirmation] = []
     for topic, batch in rows.items():
         confirmations += await publisher.send(topic, number, batch)
     for partition, contact_rows in contacts.items():
         confirmations += await publisher.send_singly(names.contacts, contact_rows, partition)
     return confirmations
+
+
+def _contact(contact: Contact, told: tuple[Summary | None, bytes], zone: tzinfo) -> bytes:
+    """Return a contact's record; as a rule its summary is what was told just before, written already."""
+    summary = contact.summary
+    if summary is None:
+        return wire.encode_contact(contact, None, zone)
+    # Of two summaries in one step only the later was told.
+    written = told[1] if summary is told[0] else wire.encode(summary, zone)
+    return wire.encode_contact(contact, written, zone)
 
 
 async def tell_amended(publisher: Publisher, names: Names, told: Told, zone: tzinfo) -> list[Confirmation]:
