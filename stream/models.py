@@ -27,6 +27,7 @@ from stream.core.features import CODES
 from stream.core.judge import Judge
 from stream.core.lexicon import Boundary, Lexicon, Segmenter, Term
 from stream.core.model import Head, Model
+from stream.core.promises import NO_VOCABULARY, Vocabulary
 from stream.core.scores import SCORERS, Resources, WordOdds
 from stream.core.text import Normaliser
 
@@ -188,10 +189,11 @@ def build_annotator(
     data_dir: Path | None = None,
     cache_size: int = CACHE_SIZE,
     learned: Learned | None = None,
+    promises: Vocabulary = NO_VOCABULARY,
 ) -> Annotator:
     """Return an annotator over these terms. ``KeyError`` where no scorer has that name.
 
-    ``learned`` stands for the shipped model.
+    ``learned`` stands for the shipped model; ``promises`` is what promises are read by, if by anything.
 
     Where a term asks for word boundaries jieba is loaded here and now: at the first such text it would
     hold up every message behind it for a second.
@@ -202,7 +204,10 @@ def build_annotator(
     if any(term.boundary is Boundary.WORD for term in terms):
         segment("")
     lexicon = Lexicon(terms, folding.text, segment)
-    return Annotator(lexicon, SCORERS[scorer](resources(data_dir, learned)), folding, cache_size, disguises)
+    reader = promises.build(folding.text) if promises else None
+    return Annotator(
+        lexicon, SCORERS[scorer](resources(data_dir, learned)), folding, cache_size, disguises, reader
+    )
 
 
 def _any_evasion(terms: tuple[Term, ...]) -> bool:

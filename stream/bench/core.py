@@ -94,9 +94,10 @@ def measure(session: Session) -> list[Row]:
     day = traffic(session.day, count, concurrent=concurrent, mix=Mix(0.0, EVENTFUL_DAY))
     real = traffic(session.day, count, concurrent=concurrent, mix=Mix(REPEATED, EVENTFUL))
     book = session.knowledge.book
-    annotator = models.build_annotator(book.terms, cache_size=0)
+    annotator = models.build_annotator(book.terms, cache_size=0, promises=book.promises)
     uncached = Knowledge(book, annotator)
-    terms = Knowledge(book, models.build_annotator(book.terms, scorer="terms", cache_size=0))
+    by_terms = models.build_annotator(book.terms, scorer="terms", cache_size=0, promises=book.promises)
+    terms = Knowledge(book, by_terms)
     inputs = {"plain": plain.inputs(), "day": day.inputs(), "real": real.inputs()}
     contest: dict[str, list[float]] = {name: [] for name in ("plain", "day", "real", "terms", "annotate")}
     rounds = session.scale(ROUNDS, 1)

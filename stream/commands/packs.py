@@ -75,8 +75,7 @@ def check(ctx: click.Context, directories: tuple[str, ...], only: bool, as_json:
         disable = () if only else settings.disable
         today = datetime.now(settings.tzinfo).date()
         book, packs, problems = try_open(chosen, Options(disable=disable, drafts=True), today)
-        promises, theirs = read_promises(chosen)
-        problems += theirs
+        promises, _ = read_promises(chosen)
         if not _failed(problems):
             annotator = models.build_annotator(book.terms)
             problems += checking.run(book, annotator, packs)
@@ -259,6 +258,8 @@ def _clock_document(policy: ClockPolicy) -> dict[str, Any]:
         "clock": policy.clock,
         "target_seconds": policy.target_ms / 1000,
         "warn_seconds": [moment / 1000 for moment in policy.warn_ms],
+        "warn_before_seconds": [moment / 1000 for moment in policy.warn_before_ms],
+        "grace_seconds": policy.grace_ms / 1000,
         "severity": dict(policy.severity),
         "audiences": {stage: list(names) for stage, names in policy.audience.items()},
         "counts": sorted(policy.counts),
@@ -287,8 +288,10 @@ def _rule_row(rule: Rule) -> tuple[str | Text, ...]:
 
 def _clock_row(policy: ClockPolicy) -> tuple[str, ...]:
     tells = ", ".join(dict.fromkeys(name for names in policy.audience.values() for name in names))
-    warns = ", ".join(_seconds(moment) for moment in policy.warn_ms) or "–"
-    return (policy.clock, policy.id, _seconds(policy.target_ms), warns, tells or "–", policy.pack_version)
+    warns = ", ".join(_seconds(moment) for moment in policy.warn_ms)
+    warns = warns or ", ".join(f"-{_seconds(before)}" for before in policy.warn_before_ms) or "–"
+    target = _seconds(policy.target_ms) if policy.target_ms else "promised"
+    return (policy.clock, policy.id, target, warns, tells or "–", policy.pack_version)
 
 
 def _fire(rule: Rule) -> str:

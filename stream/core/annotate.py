@@ -17,6 +17,8 @@ from stream.core.annotation import Annotation, Hit
 from stream.core.evasion import Disguises
 from stream.core.lexicon import Lexicon, Match
 from stream.core.privacy import find_personal_all
+from stream.core.promises import Promises
+from stream.core.said import Said
 from stream.core.scores import Scorer
 from stream.core.text import Normaliser, Offsets, original_span
 
@@ -35,12 +37,13 @@ _Key = tuple[str, bool]
 class Annotator:
     """Annotates texts; the same text gives the same annotation, always.
 
-    ``disguises`` puts plain terms for disguised ones before anything else looks at the text.
+    ``disguises`` puts plain terms for disguised ones before anything else looks at the text. ``promises``
+    reads what texts that are not scored, those of the service side, say of promises.
     ``cache_size`` bounds the annotations kept (least recently used go first), 0 keeps none. Not
     thread-safe; holds texts in memory and nowhere else.
     """
 
-    __slots__ = ("_cache", "_cache_size", "_disguises", "_lexicon", "_normaliser", "_scorer")
+    __slots__ = ("_cache", "_cache_size", "_disguises", "_lexicon", "_normaliser", "_promises", "_scorer")
 
     def __init__(
         self,
@@ -49,11 +52,13 @@ class Annotator:
         normaliser: Normaliser,
         cache_size: int = CACHE_SIZE,
         disguises: Disguises | None = None,
+        promises: Promises | None = None,
     ) -> None:
         self._lexicon = lexicon
         self._scorer = scorer
         self._normaliser = normaliser
         self._disguises = disguises
+        self._promises = promises
         self._cache_size = cache_size
         self._cache: OrderedDict[_Key, Annotation] = OrderedDict()
 
@@ -123,10 +128,23 @@ class Annotator:
         ]
         personal = find_personal_all(texts)
         readings = self._scorer.read(normalised, hits, [wants for _, wants in keys])
-        for text, (plain, offsets), found, private, reading in zip(
-            texts, folded, hits, personal, readings, strict=True
+        for text, (plain, offsets), found, private, reading, said in zip(
+            texts, folded, hits, personal, readings, self._said(keys, folded), strict=True
         ):
-            yield Annotation(text, plain, offsets, found, private, reading.scores, reading)
+            yield Annotation(text, plain, offsets, found, private, reading.scores, reading, said)
+
+    def _said(
+        self, keys: Sequence[_Key], folded: Sequence[tuple[str, Offsets | None]]
+    ) -> list[tuple[Said, ...]]:
+        """Return what each text says of promises; nothing of those that are scored: customers owe nothing."""
+        said: list[tuple[Said, ...]] = [()] * len(keys)
+        if self._promises is not None:
+            places = [place for place, (_, wants) in enumerate(keys) if not wants]
+            found = self._promises.find_all([folded[place][0] for place in places])
+            for place, told in zip(places, found, strict=True):
+                if told:
+                    said[place] = _in_original(told, folded[place][1])
+        return said
 
 
 def _portions(keys: Sequence[_Key]) -> Iterator[Sequence[_Key]]:
@@ -139,6 +157,13 @@ def _portions(keys: Sequence[_Key]) -> Iterator[Sequence[_Key]]:
             first, length = place + 1, 0
     if first < len(keys):
         yield keys[first:]
+
+
+def _in_original(said: tuple[Said, ...], offsets: Offsets | None) -> tuple[Said, ...]:
+    if offsets is None:
+        return said
+    spans = [original_span(offsets, one.start, one.end) for one in said]
+    return tuple(one._replace(start=start, end=end) for one, (start, end) in zip(said, spans, strict=True))
 
 
 def _hit(text: str, offsets: Offsets | None, match: Match) -> Hit:

@@ -10,6 +10,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from stream.core.said import Said
+
 Span = tuple[int, int]
 
 
@@ -66,7 +68,8 @@ class Annotation(msgspec.Struct, frozen=True, gc=False):
 
     ``normalised`` is what expressions run on; ``offsets`` maps its characters back to the original
     (``None`` where they stand one for one; else the index that each came from, and the original's
-    length as one more entry; ``original_span`` reads it).
+    length as one more entry; ``original_span`` reads it). ``said`` is what a text of the service side says of
+    promises, with offsets into the original; nothing where they are not read.
     """
 
     text: str
@@ -76,6 +79,7 @@ class Annotation(msgspec.Struct, frozen=True, gc=False):
     personal: tuple[PersonalData, ...] = ()
     scores: Scores | None = None
     reading: Reading | None = None
+    said: tuple[Said, ...] = ()
 
     def original_span(self, start: int, end: int) -> Span:
         """Return the original half-open span of ``[start, end)`` in the normalised text.

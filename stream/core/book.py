@@ -15,6 +15,7 @@ from stream.core.judge import Judge
 from stream.core.lexicon import Term
 from stream.core.limits import DEFAULT_LIMITS, Limits
 from stream.core.outputs import Severity
+from stream.core.promises import NO_VOCABULARY, Vocabulary
 from stream.core.rules import RuleTable
 from stream.core.worktime import ALWAYS, Worktime
 
@@ -37,6 +38,9 @@ class ClockPolicy:
     target is in time. ``escalate`` are the steps after the breach, each with milliseconds from there,
     ascending. ``counts`` are sender modes. ``match`` narrows the policy as a rule's scope does,
     ``promotions`` to those times of a calendar; all must hold.
+
+    A clock whose target is not the policy's but what was promised has ``warn_before_ms`` before it, longest
+    first, ``grace_ms`` after it, and ``days``, whose zone and working days promises are read by.
     """
 
     id: str
@@ -55,6 +59,9 @@ class ClockPolicy:
     escalate: tuple[tuple[int, Telling], ...] = ()
     worktime: Worktime = ALWAYS
     promotions: tuple[Calendar, frozenset[str]] | None = None
+    warn_before_ms: tuple[int, ...] = ()
+    grace_ms: int = 0
+    days: Calendar | None = None
 
     @property
     def asks(self) -> int:
@@ -76,6 +83,16 @@ class ClockPolicy:
         """
         amounts = [*self.warn_ms, self.target_ms, *(self.target_ms + after for after, _ in self.escalate)]
         return [self.worktime.add(start, amount + stood_ms) - start for amount in amounts]
+
+    def moments_until(self, start: int, deadline: int, since: int) -> tuple[list[int], int]:
+        """Return the moments of a clock whose target is ``deadline``, and which of them that is.
+
+        In milliseconds from ``start``. A warning that would not come after ``since`` is left out.
+        """
+        warn = [deadline - before for before in self.warn_before_ms if deadline - before > since]
+        target = deadline + self.grace_ms
+        after = [self.worktime.add(target, after) for after, _ in self.escalate]
+        return [moment - start for moment in (*warn, target, *after)], len(warn)
 
     def telling(self, step: int) -> Telling:
         """Return what is told at a moment: below 0 a warning, 0 the breach, above it an escalation."""
@@ -104,6 +121,7 @@ class RuleBook:
     those that are ``known`` beside them.
     ``judge`` is the learned one's, for whole conversations; without it these are judged by the scores of
     their turns. ``calendars`` are all there are: alerts keep hours that no clock counts in.
+    ``promises`` is what promises and hand-offs are read by; empty where no policy asks for them.
     """
 
     version: str = "empty"
@@ -116,6 +134,7 @@ class RuleBook:
     judge: Judge | None = None
     calendars: Mapping[str, Calendar] = field(default_factory=dict)
     known: frozenset[str] = frozenset()
+    promises: Vocabulary = NO_VOCABULARY
     parties: frozenset[str] = field(init=False, repr=False, compare=False)
     _clock_by_id: Mapping[str, ClockPolicy] = field(init=False, repr=False, compare=False)
     _clocks_of: Mapping[str, tuple[ClockPolicy, ...]] = field(init=False, repr=False, compare=False)

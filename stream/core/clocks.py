@@ -48,6 +48,7 @@ class Happening(StrEnum):
     PAUSED = "paused"
     CONTINUED = "continued"
     LEFT = "left"
+    RENEWED = "renewed"
 
 
 # A missing entry leaves the clock as it is: an answer to a settled clock changes nothing.
@@ -73,6 +74,9 @@ TRANSITIONS: Mapping[tuple[ClockState, Happening], ClockState] = {
     (ClockState.PAUSED, Happening.CONTINUED): ClockState.RUNNING,
     (ClockState.PAUSED, Happening.ANSWERED_IN_TIME): ClockState.ANSWERED,
     (ClockState.PAUSED, Happening.STOPPED_IN_TIME): ClockState.STOPPED,
+    # What is owed was promised anew, for later; told of late where the breach was told already.
+    (ClockState.RUNNING, Happening.RENEWED): ClockState.RUNNING,
+    (ClockState.BREACHED, Happening.RENEWED): ClockState.RUNNING,
     # Whom it was owed to has gone.
     (ClockState.RUNNING, Happening.LEFT): ClockState.ABANDONED,
     (ClockState.ABANDONED, Happening.RESUMED): ClockState.RUNNING,
@@ -89,17 +93,21 @@ class Due(NamedTuple):
 
 
 class Fired(NamedTuple):
-    """A moment that came: the clock, which of its moments, and when it was due."""
+    """A moment that came: the clock, which of its moments, and when it was due.
+
+    ``step`` is where it stands to the target: below 0 a warning, 0 the target, above it an escalation.
+    """
 
     clock: Clock
     moment: int
     due: int
+    step: int
 
-    @property
-    def step(self) -> int:
-        """Where the moment stands to the target: below 0 a warning, 0 the target, above it an escalation."""
-        clock = self.clock
-        return self.moment - clock.target % len(clock.moments)
+
+def moment_of(clock: Clock, moment: int) -> Fired:
+    """Return a moment of the clock as one that came."""
+    due = clock.started_at + clock.moments[moment]
+    return Fired(clock, moment, due, moment - clock.target % len(clock.moments))
 
 
 def start(
@@ -265,7 +273,7 @@ def all_of(state: State) -> Iterator[Clock]:
 def fire(state: State, clock: Clock) -> Fired:
     """Let the clock's next moment come."""
     moment = clock.fired
-    fired = Fired(clock, moment, clock.started_at + clock.moments[moment])
+    fired = moment_of(clock, moment)
     clock.fired += 1
     if fired.step == 0:
         _move(state, clock, Happening.TARGET_PASSED)
@@ -347,6 +355,20 @@ def go_on(state: State, clock: Clock, at: int, worktime: Worktime) -> None:
     _put(state, clock, state.running)
 
 
+def renew(state: State, clock: Clock, at: int, moments: Sequence[int], target: int) -> tuple[Fired, ...]:
+    """Give an open clock other moments from ``at`` on; return the fired moments that this proves wrong.
+
+    Past its target, and once it has ended, a clock stays as it is: nobody promises a breach away.
+    """
+    if clock.stopped_at is not None or at > clock.target_at:
+        return ()
+    wrong = _wrong(clock, at)
+    clock.moments, clock.target, clock.fired = list(moments), target, 0
+    _move(state, clock, Happening.RENEWED)
+    _put(state, clock, state.running)
+    return wrong
+
+
 def retime(state: State, clock: Clock, moments: Sequence[int], target: int, t: int) -> None:
     """Give an open clock the moments of its policy as it is now, counted from the old start.
 
@@ -377,7 +399,7 @@ def _in_time(clock: Clock, at: int) -> bool:
 
 def _wrong(clock: Clock, at: int) -> tuple[Fired, ...]:
     return tuple(
-        Fired(clock, moment, clock.started_at + clock.moments[moment])
+        moment_of(clock, moment)
         for moment in range(clock.fired)
         if clock.started_at + clock.moments[moment] >= at
     )

@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from stream.core import attributes, clocks, findings, issues, kinds, lifecycle, messages, rules, service
 from stream.core.annotation import EMPTY, Annotation
 from stream.core.book import RuleBook
-from stream.core.clocks import Due, Fired
+from stream.core.clocks import Due
 from stream.core.events import (
     AgentStatus,
     AnyEvent,
@@ -151,7 +151,7 @@ def on_timer(book: RuleBook, state: State, timer: Timer) -> Step:
     work = Work(book, state)
     for moment, offset in enumerate(clock.moments):
         if clock.started_at + offset == timer.due and moment >= clock.fired:
-            finding = findings.of_clock(book, state, Fired(clock, moment, timer.due), corrected=True)
+            finding = findings.of_clock(book, state, clocks.moment_of(clock, moment), corrected=True)
             if finding is not None:
                 work.findings += (finding,)
     return before.then(work.finish())
@@ -194,7 +194,7 @@ def _apply(work: Work, event: AnyEvent, t: int) -> bool:
     match event:
         case ConversationOpened():
             if state.closed_at is not None:
-                lifecycle.reopen(work)
+                lifecycle.reopen(work, t)
             state.opened_at = min(state.opened_at, t)
         case ConversationAssigned():
             attributes.put(state, "agent", event.agent)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from stream.core import issues
 from stream.core.annotation import EMPTY, Annotation
-from stream.core.book import RuleBook
+from stream.core.book import ClockPolicy, RuleBook
 from stream.core.clocks import Fired
 from stream.core.evidence import excerpt
 from stream.core.ids import stable_id
 from stream.core.outputs import Finding, FindingKind, FindingStatus, Subject
 from stream.core.rules import RuleHit, render_why, spoken
-from stream.core.state import State
+from stream.core.said import TITLES
+from stream.core.state import Clock, State
 
 # The audience of a clock that stands for whichever department owes.
 OWING = "department"
@@ -93,6 +94,7 @@ def of_clock(book: RuleBook, state: State, fired: Fired, *, corrected: bool = Fa
         "limit": spoken(limit),
         "over": spoken(waited - limit),
         "department": party or "",
+        **_promised(policy, state, clock),
     }
     return Finding(
         finding_id=stable_id("clock", state.conversation_id, clock_id, fired.due, fired.moment),
@@ -111,6 +113,18 @@ def of_clock(book: RuleBook, state: State, fired: Fired, *, corrected: bool = Fa
         audiences=tuple(f"department:{party}" if name == OWING else name for name in telling.audience),
         clock_id=clock_id,
     )
+
+
+def _promised(policy: ClockPolicy, state: State, clock: Clock) -> dict[str, str]:
+    """Return what was promised and until when, as its calendar's zone writes it."""
+    if policy.days is None:
+        return {}
+    name = state.names[clock.kind]
+    until = policy.days.local(clock.target_at - policy.grace_ms)
+    return {
+        "promise": TITLES.get(name.partition(":")[2] or name, ""),
+        "deadline": f"{until.month}月{until.day}日 {until:%H:%M}",
+    }
 
 
 def _values(state: State, evidence: str, hit: RuleHit | None = None) -> dict[str, str]:

@@ -3,7 +3,8 @@
 An issue is always somebody's: the agent's, or the department's it was handed to. That is its *leg*.
 A leg to a department runs a clock from the hand-off to that department's answer; the issue itself
 runs one from its opening to its resolution; both stand still while it is paused. Issues outlive the
-conversation: a close stops what the chat owed, not what a warehouse owes.
+conversation: a close stops what the chat owed, not what a warehouse owes. What only the text told of
+(``stream.core.inferred``) ends with it, unless a department owes.
 
 What an event does to an issue's state is the table below. What is not in it changes no state and is
 counted; clocks are answered all the same, for an answer that comes late still proves that it came.
@@ -18,6 +19,8 @@ from stream.core import clocks
 from stream.core.book import RuleBook
 from stream.core.clocks import LEG, RESOLUTION, Fired
 from stream.core.events import (
+    ConversationClosed,
+    ConversationOpened,
     IssueAnswered,
     IssueHandedOff,
     IssueOpened,
@@ -29,6 +32,8 @@ from stream.core.state import Clock, ClockState, Issue, State
 from stream.core.worktime import ALWAYS
 
 IssueEvent = IssueOpened | IssueHandedOff | IssueAnswered | IssuePaused | IssueResumed | IssueResolved
+# Of a conversation; they move only issues that the text told of.
+ChatEvent = ConversationOpened | ConversationClosed
 
 AGENT = "agent"
 # The leg of an issue handed to a department that the event does not name.
@@ -45,12 +50,19 @@ class IssueState(StrEnum):
     ANSWERED = "answered"
     PAUSED = "paused"
     RESOLVED = "resolved"
+    # Nobody said that it was solved, and nobody is there any more who could.
+    CLOSED = "closed"
 
 
-_OPEN, _HANDED_OFF, _ANSWERED, _PAUSED, _RESOLVED = IssueState
+_OPEN, _HANDED_OFF, _ANSWERED, _PAUSED, _RESOLVED, _CLOSED = IssueState
+
+# The states in which nobody owes an issue anything.
+OVER = frozenset({_RESOLVED, _CLOSED})
+# The clocks that an issue's own events run; a promise about it runs by what was promised.
+_OWN = frozenset({LEG, RESOLUTION})
 
 # A pause ends where it began: at the department if one owed, else at the agent.
-TRANSITIONS: Mapping[tuple[IssueState, type[IssueEvent]], IssueState] = {
+TRANSITIONS: Mapping[tuple[IssueState, type[IssueEvent | ChatEvent]], IssueState] = {
     (_OPEN, IssueHandedOff): _HANDED_OFF,
     (_OPEN, IssuePaused): _PAUSED,
     (_OPEN, IssueResolved): _RESOLVED,
@@ -68,17 +80,29 @@ TRANSITIONS: Mapping[tuple[IssueState, type[IssueEvent]], IssueState] = {
     (_PAUSED, IssueResolved): _RESOLVED,
     (_RESOLVED, IssueOpened): _OPEN,
     (_RESOLVED, IssueHandedOff): _HANDED_OFF,
+    (_OPEN, ConversationClosed): _CLOSED,
+    (_HANDED_OFF, ConversationClosed): _CLOSED,
+    (_ANSWERED, ConversationClosed): _CLOSED,
+    (_CLOSED, ConversationOpened): _OPEN,
+    (_CLOSED, IssueOpened): _OPEN,
+    (_CLOSED, IssueHandedOff): _HANDED_OFF,
+    (_CLOSED, IssueAnswered): _ANSWERED,
+    (_CLOSED, IssueResolved): _RESOLVED,
 }
 
 
-def apply(book: RuleBook, state: State, event: IssueEvent, t: int) -> tuple[list[Fired], list[str]]:
+def apply(
+    book: RuleBook, state: State, event: IssueEvent, t: int, *, said: bool = False
+) -> tuple[list[Fired], list[str]]:
     """Apply an issue's event; return the told moments it disproves, and what is to be counted.
+
+    ``said``: nobody sent the event, an agent's words stand for it.
 
     An issue that nobody opened is made (``inferred``) and counted as ``unknown_issue``. An event that
     is earlier than the issue's latest change is counted as ``issue_event_late`` and changes no state.
     """
     issue = next((one for one in state.issues if one.issue_id == event.issue_id), None)
-    if issue is None:
+    if issue is None or (issue.from_text and not said):
         return _open(book, state, event, t)
     if isinstance(event, IssueOpened):
         _describe(book, state, issue, event, t)
@@ -93,24 +117,44 @@ def apply(book: RuleBook, state: State, event: IssueEvent, t: int) -> tuple[list
         counted.append("issue_event_late")
     elif after is None:
         counted.append("issue_event_out_of_place")
-    elif issue.status == _RESOLVED:
+    elif issue.status in OVER and after not in OVER:
         counted.append("issue_reopened")
     wrong = _tell_clocks(book, state, issue, event, t)
     if after is not None:
         _move(book, state, issue, event, after, t)
+        issue.leg_from_text = said and after is _HANDED_OFF
     return wrong, counted
 
 
 def _open(book: RuleBook, state: State, event: IssueEvent, t: int) -> tuple[list[Fired], list[str]]:
-    issue = Issue(event.issue_id, t, leg_since=t, status=_OPEN, inferred=not isinstance(event, IssueOpened))
-    state.issues.append(issue)
+    issue = _adopted(state, event, t)
+    if issue is None:
+        issue = Issue(
+            event.issue_id, t, leg_since=t, status=_OPEN, inferred=not isinstance(event, IssueOpened)
+        )
+        state.issues.append(issue)
     if isinstance(event, IssueOpened):
         _describe(book, state, issue, event, t)
-    clocks.start_by_policy(book, state, RESOLUTION, t, issue=issue.issue_id)
+    if not any(state.names[clock.kind] == RESOLUTION for clock in clocks_of(state, issue)):
+        clocks.start_by_policy(book, state, RESOLUTION, t, issue=issue.issue_id)
     if isinstance(event, IssueOpened):
         return [], []
     wrong, counted = apply(book, state, event, t)
     return wrong, ["unknown_issue", *counted]
+
+
+def _adopted(state: State, event: IssueEvent, t: int) -> Issue | None:
+    """Give the issue that the text told of, where it is not solved, the id by which events know it."""
+    told = [one for one in reversed(state.issues) if one.from_text]
+    issue = next((one for one in told if one.issue_id == event.issue_id or one.status != _RESOLVED), None)
+    if issue is not None:
+        if issue.status == _CLOSED:
+            issue.status, issue.leg_since = _OPEN, max(t, issue.leg_since)
+        # Clocks know an issue by its place among the names: they follow.
+        if issue.issue_id in state.names:
+            state.names[state.names.index(issue.issue_id)] = event.issue_id
+        issue.issue_id, issue.from_text = event.issue_id, False
+    return issue
 
 
 def current(state: State) -> str | None:
@@ -121,7 +165,7 @@ def current(state: State) -> str | None:
 def open_ms(issue: Issue, until: int) -> dict[str, int]:
     """Return how long each party has owed the issue's next word until then; their sum is its open time."""
     legs = dict(issue.legs_ms)
-    if issue.status != _RESOLVED:
+    if issue.status not in OVER:
         leg = _holder(issue)
         legs[leg] = legs.get(leg, 0) + max(0, until - issue.leg_since)
     return legs
@@ -150,7 +194,7 @@ def _time_from_opening(book: RuleBook, state: State, issue: Issue) -> None:
     policy = clocks.policy_for(book, state, RESOLUTION, issue.opened_at, issue=issue.issue_id)
     if policy is None or issue.status == _RESOLVED:
         return
-    for clock in _clocks_of(state, issue):
+    for clock in clocks_of(state, issue):
         if state.names[clock.kind] == RESOLUTION:
             if clock.state in {ClockState.RUNNING, ClockState.PAUSED}:
                 clock.started_at, clock.policy = issue.opened_at, state.intern(policy.id)
@@ -162,13 +206,13 @@ def _time_from_opening(book: RuleBook, state: State, issue: Issue) -> None:
 
 def _move(book: RuleBook, state: State, issue: Issue, event: IssueEvent, after: IssueState, t: int) -> None:
     before = IssueState(issue.status)
-    if before is _RESOLVED:
-        issue.reopened += 1
+    if before in OVER:
+        issue.reopened += after not in OVER
         issue.resolved_at = None
-        clocks.start_by_policy(book, state, RESOLUTION, t, issue=issue.issue_id)
+        if not issue.from_text and after not in OVER:
+            clocks.start_by_policy(book, state, RESOLUTION, t, issue=issue.issue_id)
     else:
-        leg = _holder(issue)
-        issue.legs_ms[leg] = issue.legs_ms.get(leg, 0) + t - issue.leg_since
+        settle_leg(issue, t)
     issue.leg_since = t
     if isinstance(event, IssueHandedOff):
         issue.leg = event.to or SOME_DEPARTMENT
@@ -179,10 +223,17 @@ def _move(book: RuleBook, state: State, issue: Issue, event: IssueEvent, after: 
     elif isinstance(event, IssueResumed) and issue.leg != AGENT:
         after = _HANDED_OFF
     if before is _PAUSED:
-        for clock in _clocks_of(state, issue):
+        for clock in clocks_of(state, issue):
             policy = book.clock_policy_by_id(state.names[clock.policy])
             clocks.go_on(state, clock, t, ALWAYS if policy is None else policy.worktime)
     issue.status = after
+
+
+def settle_leg(issue: Issue, t: int) -> None:
+    """Enter how long whoever has the issue has had it, until ``t``."""
+    leg = _holder(issue)
+    issue.legs_ms[leg] = issue.legs_ms.get(leg, 0) + t - issue.leg_since
+    issue.leg_since = t
 
 
 def _holder(issue: Issue) -> str:
@@ -195,7 +246,7 @@ def _tell_clocks(book: RuleBook, state: State, issue: Issue, event: IssueEvent, 
         return _hand_off(book, state, issue, event.to or SOME_DEPARTMENT, t)
     wrong: list[Fired] = []
     departments = _departments(state, issue)
-    for clock in _clocks_of(state, issue):
+    for clock in clocks_of(state, issue):
         if clock.started_at > t or (clock.stopped_at is not None and t >= clock.stopped_at):
             continue
         is_leg = state.names[clock.kind] == LEG
@@ -214,7 +265,7 @@ def _tell_clocks(book: RuleBook, state: State, issue: Issue, event: IssueEvent, 
 def _hand_off(book: RuleBook, state: State, issue: Issue, party: str, t: int) -> list[Fired]:
     """Start the party's clock, unless it owes already; whoever owed before does so no more."""
     wrong: list[Fired] = []
-    for clock in _clocks_of(state, issue):
+    for clock in clocks_of(state, issue):
         if state.names[clock.kind] != LEG or clock.started_at > t or clock.stopped_at is not None:
             continue
         if _party(state, clock) == party:
@@ -232,7 +283,7 @@ def _hand_off(book: RuleBook, state: State, issue: Issue, party: str, t: int) ->
 
 def _departments(state: State, issue: Issue) -> set[str]:
     """Return the departments that this issue was handed to, as far as its legs and its clocks know."""
-    parties = {party for clock in _clocks_of(state, issue) if (party := _party(state, clock)) is not None}
+    parties = {party for clock in clocks_of(state, issue) if (party := _party(state, clock)) is not None}
     return (parties | issue.legs_ms.keys() | {issue.leg}) - {AGENT, PAUSED_LEG}
 
 
@@ -245,9 +296,12 @@ def _party(state: State, clock: Clock) -> str | None:
     return None if clock.party is None else state.names[clock.party]
 
 
-def _clocks_of(state: State, issue: Issue) -> Iterator[Clock]:
+def clocks_of(state: State, issue: Issue) -> Iterator[Clock]:
+    """Yield the legs and the resolutions of an issue, running, paused and settled."""
     return (
         clock
         for clock in list(clocks.all_of(state))
-        if clock.issue is not None and state.names[clock.issue] == issue.issue_id
+        if clock.issue is not None
+        and state.names[clock.issue] == issue.issue_id
+        and state.names[clock.kind] in _OWN
     )

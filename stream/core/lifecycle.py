@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stream.core import clocks, kinds, rules
+from stream.core import inferred as told
 from stream.core.rules import RuleHit
 from stream.core.state import State
 from stream.core.work import Work, role_counts
@@ -12,6 +13,7 @@ def close(work: Work, t: int, *, by: str | None, inferred: bool) -> None:
     """Close the conversation: clocks stop, rules about the whole of it are decided, it is summed up."""
     state = work.state
     work.take_back(kinds.closing(work.book, state, t))
+    work.take_back(tuple(told.close(state, t, inferred=inferred)))
     for clock in list(clocks.all_of(state)):
         if clock.issue is None:  # what is owed to an issue is owed whether or not anybody chats
             work.take_back(clocks.stop(state, clock, t))
@@ -22,12 +24,13 @@ def close(work: Work, t: int, *, by: str | None, inferred: bool) -> None:
     work.summarise()
 
 
-def reopen(work: Work) -> None:
+def reopen(work: Work, t: int) -> None:
     """Undo a close that was not the end; what an inferred close concluded is taken back."""
     work.note("reopened")
     if work.state.close_inferred:
         _take_back_conclusions(work)
     rules.forget_waits(work.state.rules)  # the close stopped their clocks
+    told.reopen(work.state, t)
     _open(work.state)
 
 
@@ -42,6 +45,7 @@ def disprove_close(work: Work) -> None:
     for clock in list(state.settled):
         if clock.stopped_at == state.closed_at:
             clocks.resume(state, clock)
+    told.disprove_close(state)
     _open(state)
 
 

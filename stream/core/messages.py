@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stream.core import clocks, judge, kinds, lifecycle, lines, rules, service, summary
+from stream.core import clocks, inferred, judge, kinds, lifecycle, lines, rules, service, summary
 from stream.core.annotation import Scores
 from stream.core.attributes import merge
 from stream.core.events import Message, Role
@@ -29,7 +29,7 @@ def apply(work: Work, event: Message, t: int) -> None:
     lines.hear(state, event, t)
     if role is Role.CUSTOMER:
         if state.closed_at is not None:
-            lifecycle.reopen(work)
+            lifecycle.reopen(work, t)
         _customer_said(work, event, t)
     elif role is Role.AGENT:
         if event.content.text and work.annotation.reading is not None:
@@ -75,17 +75,18 @@ def _customer_said(work: Work, event: Message, t: int) -> None:
         state.pleased = summary.is_pleased(annotation)
         state.last_words = last_words(annotation)
         if annotation.hits and "category" not in state.attributes:
-            _categorise(work)
+            _categorise(work, t)
     service.customer_said(work.book, state, t)
 
 
-def _categorise(work: Work) -> None:
+def _categorise(work: Work, t: int) -> None:
     """Let the first words that name a category settle it."""
     state = work.state
     category = work.book.categories.match(work.annotation.hits)
     if category is not None:
         state.attributes["category"] = category
         state.category_source = "text"
+        inferred.categorise(state, category, t)
 
 
 def _apply_rules(work: Work, event: Message, role: str, t: int) -> None:

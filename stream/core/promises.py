@@ -16,38 +16,18 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final
 
-from stream.core.annotation import Annotation
+import ahocorasick_rs
+
+from stream.core import handoffs
 from stream.core.clauses import Clause, Message
 from stream.core.deadlines import Deadline, SaidTime, Within
+from stream.core.grammar import ABLE, CANNOT, DENIES, USUALLY, WHO, is_the_customers, last
+from stream.core.handoffs import Named
+from stream.core.joined import Joined
 from stream.core.lexicon import Lexicon, Match, Term
-
-AGENT: Final = "agent"
-"""Who owes it where the text names no one else."""
-
-
-SPEAKERS: Final = frozenset({"agent", "bot"})
-"""Roles whose word binds the service."""
-
-
-class Kind(StrEnum):
-    """What is promised."""
-
-    REPLY = "reply"
-    CHECK = "check"
-    SHIP = "ship"
-    REFUND = "refund"
-    CALL_BACK = "call_back"
-    HANDLE = "handle"
-
-
-class Act(StrEnum):
-    """What a clause does with a promise of its kind."""
-
-    MADE = "made"
-    DONE = "done"
-    WITHDRAWN = "withdrawn"
+from stream.core.said import AGENT, Act, Kind, Said
 
 
 class Need(StrEnum):
@@ -57,6 +37,8 @@ class Need(StrEnum):
     SOON = "soon"  # 马上, 尽快
     WILL = "will"  # 会, 将
     US = "us"  # 帮您, 我们, 专员
+    PARTY = "party"  # 联系仓库, 跟仓库核实: of hand-offs, the department beside the act
+    WITH = "with"  # 跟仓库核实 and not 核实物流
 
 
 class Slot(StrEnum):
@@ -99,35 +81,43 @@ class Soon:
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """A party that the text can name as the one who will do it (仓库, 专员)."""
+    """A party that the text can name as the one who will do it (仓库, 专员); alerts call it ``title``."""
 
     id: str
+    title: str
     words: tuple[Term, ...]
 
 
-class Said(NamedTuple):
-    """One thing said about a promise: half-open offsets into the normalised text.
+@dataclass(frozen=True, slots=True)
+class Vocabulary:
+    """What is promised with, by whom, as the packs say: plain values, and part of the rule book."""
 
-    ``deadline`` is of promises made; ``vague`` where the text names no time and it is the pack's. ``by``
-    is a party's id, or ``agent``.
-    """
+    pledges: tuple[Pledge, ...] = ()
+    soon: tuple[Soon, ...] = ()
+    parties: tuple[Party, ...] = ()
 
-    act: Act
-    kind: Kind
-    pledge: str
-    start: int
-    end: int
-    deadline: Deadline
-    vague: bool
-    by: str
+    def __bool__(self) -> bool:
+        """Whether anything is to be read at all."""
+        return bool(self.pledges)
+
+    def title_of(self, party: str) -> str | None:
+        """Return what people call a party; None where the agent owes."""
+        return next((one.title for one in self.parties if one.id == party), None)
+
+    def party_of(self, name: str) -> str | None:
+        """Return the id of the party that goes by a name: its id, its title or a word for it."""
+        for one in self.parties:
+            if name in (one.id, one.title) or any(name == word.text for word in one.words):
+                return one.id
+        return None
+
+    def build(self, normalise: Callable[[str], str]) -> Promises:
+        """Return the reader; ``normalise`` folds phrases as the texts are folded."""
+        return Promises(self.pledges, self.soon, self.parties, normalise)
 
 
-_DENIES: Final = re.compile(
-    "不(?!好意思|客气|便|着急|急|用担心|用着急|要着急|用客气|要担心|要急|谢|过|同|管|仅|但|久|断|少|错"
-    "|要离开|要下线|要走|了解)|没(?!问题|事|关系)|无法|无须|无需|别(?!担心|着急|急|的|人|离开)|未|难以|禁止|拒绝|免得"
-)
-_CANNOT: Final = re.compile("无法|没法|没办法|不能|来不及|不可以")
-"""Of what denies, what says that it is not possible now."""
+NO_VOCABULARY: Final = Vocabulary()
+
 
 _DONE_BEFORE: Final = re.compile("已|刚刚?|刚才|昨天|前天|昨晚|早就|(?:^|[您你我])之前(?=.)")
 _DONE_AFTER: Final = re.compile("[看询找阅]?(?:一下)?(?:了|过|好了|完了|完成|完毕|成功|到了|掉了|清楚了)")
@@ -137,23 +127,16 @@ _WILL: Final = re.compile("会(?!员|议)|将")
 _ATTRIBUTE: Final = re.compile("的(?!$|[呢呀哦哈啊噢喔哟呦嘞哒吧嗯亲嫩])")
 """Behind an act: 发货的商品 names a thing."""
 
-_USUALLY: Final = re.compile("可能|需要|即可|一般|正常|通常|默认|周期|时效|规则|规定|无理由|质保|保修|价保期")
-"""Tells of a rule, or what the customer has to do."""
-
 _REPORT: Final = re.compile("(?:到|了)?(?:您|你|这|此|该|是|已|显示|订单|没|不|目前|商品|今天|昨天)|到")
 _FOUND: Final = re.compile("^之?后|^以后|^(?!.*(?:下|是否|有没有)).*(?:已|显示|了$)")
 _FOR_YOU: Final = re.compile("[帮给为替][您你亲]|正在|马上|这就|立即|去|先")
 """Behind and before an act of checking: what was found, and that it is still to be done."""
 
-_ABLE: Final = re.compile("可以|能|需要|建议|方便")
 _TALKS: Final = frozenset({Kind.CHECK, Kind.HANDLE})
 """What a customer does too: 今天可以送到 promises, 两天内可以修改 does not."""
 
-_WHO: Final = re.compile(
-    "(?P<us>[帮给为替跟和与向让](?:您|你|亲|客户)|我(?!的)|咱们|(?<![您你])这[边里]|[小妹]妹|妹[子纸]|小二|正在|客服|同事"
-    "|专员|主管|人员|技术)|(?P<you>[您你](?!的)|客户|顾客|(?<!申)请(?![问稍等]|耐心|放心|注意))"
-)
-"""Who acts: the last one named before the act."""
+_TELLS: Final = frozenset({Kind.HAND_OFF, Kind.REPORT})
+"""Of other departments: nothing is promised by them."""
 
 
 class Promises:
@@ -162,7 +145,7 @@ class Promises:
     ``normalise`` folds phrases as the texts are folded.
     """
 
-    __slots__ = ("_lexicon", "_parties", "_phrases", "_soon", "pledges")
+    __slots__ = ("_acts", "_lexicon", "_parties", "_phrases", "_soon", "pledges")
 
     def __init__(
         self,
@@ -187,19 +170,15 @@ class Promises:
             terms += party.words
             self._parties.update((term.terms, party.id) for term in party.words)
         self._lexicon = Lexicon(terms, normalise)
-
-    def read(self, role: str, annotation: Annotation) -> tuple[Said, ...]:
-        """Return what a message says about promises, with offsets into its original text.
-
-        Nothing of a customer's: who asks 能今天发货吗, or promises to wait, is owed and owes nothing.
-        """
-        if role not in SPEAKERS:
-            return ()
-        return tuple(
-            one._replace(start=span[0], end=span[1])
-            for one in self.find(annotation.normalised)
-            for span in (annotation.original_span(one.start, one.end),)
-        )
+        # A text without one of these says nothing, whatever else stands in it.
+        acts = {
+            normalise(term.text)
+            for pledge in self.pledges
+            for slot, phrases in pledge.slots
+            if slot is not Slot.NOT
+            for term in phrases
+        } - {""}
+        self._acts = ahocorasick_rs.AhoCorasick(sorted(acts)) if acts else None
 
     def find(self, text: str) -> tuple[Said, ...]:
         """Return what a normalised text of the service side says about promises, by place.
@@ -207,9 +186,23 @@ class Promises:
         Of one kind in one message there is one promise for each time that is named, or one without; an
         act told as done or taken back is told once. Linear in ``len(text)``; raises nothing.
         """
-        matches = self._lexicon.find(text)
-        if not any(match.term.terms in self._phrases for match in matches):
-            return ()
+        return self.find_all((text,))[0]
+
+    def find_all(self, texts: Sequence[str]) -> list[tuple[Said, ...]]:
+        """Return what ``find`` returns of each text; those that have no phrase cost one look together."""
+        found: list[tuple[Said, ...]] = [()] * len(texts)
+        if self._acts is None:
+            return found
+        joined = Joined(texts)
+        hits = self._acts.find_matches_as_indexes(joined.text, overlapping=True)
+        numbers = [number for number, _ in joined.by_text(hits)]
+        chosen = [texts[number] for number in numbers]
+        for number, text, matches in zip(numbers, chosen, self._lexicon.find_all(chosen), strict=True):
+            if any(match.term.terms in self._phrases for match in matches):
+                found[number] = self._read_message(text, matches)
+        return found
+
+    def _read_message(self, text: str, matches: Sequence[Match]) -> tuple[Said, ...]:
         message = Message(text)
         found: list[Said] = []
         barred: frozenset[str] = frozenset()
@@ -232,8 +225,18 @@ class Promises:
         soon = next(
             (self._soon[match.term.terms] for match in matches if match.term.terms in self._soon), None
         )
+        named = [
+            Named(match.start, match.end, self._parties[match.term.terms])
+            for match in matches
+            if match.term.terms in self._parties
+        ]
         for match, pledge, slot in acts:
             if pledge.id in barred or slot is Slot.NOT:
+                continue
+            if pledge.kind in _TELLS:
+                one = _told(clause, match, pledge, named)
+                if one is not None:
+                    yield one
                 continue
             act = _act(clause, match, pledge, slot, is_soon=soon is not None)
             if act is None:
@@ -245,13 +248,20 @@ class Promises:
                 deadline = time.deadline
                 if clause.start <= time.start < clause.end:
                     start, end = min(start, time.start), max(end, time.end)
-            by = self._by(matches, match)
+            by = next((one.party for one in reversed(named) if one.start < match.start), AGENT)
             yield Said(act, pledge.kind, pledge.id, start, end, deadline, time is None, by)
 
-    def _by(self, matches: Sequence[Match], act: Match) -> str:
-        """Return the party named last before the act."""
-        named = [match for match in matches if match.term.terms in self._parties and match.start < act.start]
-        return self._parties[named[-1].term.terms] if named else AGENT
+
+def _told(clause: Clause, match: Match, pledge: Pledge, named: Sequence[Named]) -> Said | None:
+    """Return the hand-off to a department or its answer, where the clause tells of one."""
+    if pledge.kind is Kind.REPORT:
+        party = handoffs.answered(clause, match, named)
+    else:
+        party = handoffs.handed_over(clause, match, named, only_with=Need.WITH in pledge.needs)
+    if party is None:
+        return None
+    start, end = min(match.start, party.start), max(match.end, party.end)
+    return Said(Act.MADE, pledge.kind, pledge.id, start, end, pledge.within, vague=False, by=party.party)
 
 
 def _act(clause: Clause, match: Match, pledge: Pledge, slot: Slot, *, is_soon: bool) -> Act | None:
@@ -263,13 +273,13 @@ def _act(clause: Clause, match: Match, pledge: Pledge, slot: Slot, *, is_soon: b
     if slot is Slot.CANNOT:
         return Act.WITHDRAWN
     if slot is Slot.SAY:
-        return None if _DENIES.search(before) else Act.MADE
-    if _DENIES.search(before) or after.startswith(("不", "未")):
-        cannot = pledge.can_be_withdrawn and (_CANNOT.search(before) or after.startswith("不了"))
+        return None if DENIES.search(before) else Act.MADE
+    if DENIES.search(before) or after.startswith(("不", "未")):
+        cannot = pledge.can_be_withdrawn and (CANNOT.search(before) or after.startswith("不了"))
         return Act.WITHDRAWN if cannot else None
     if _is_done(clause, before, after, is_soon=is_soon):
         return Act.DONE
-    if _names_no_act(pledge, before, after) or _is_the_customers(before) or clause.hangs:
+    if _names_no_act(pledge, before, after) or is_the_customers(before) or clause.hangs:
         return None
     named = before + text[match.start : match.end]
     return Act.MADE if _is_promised(pledge, clause, before, named, is_soon=is_soon) else None
@@ -277,7 +287,7 @@ def _act(clause: Clause, match: Match, pledge: Pledge, slot: Slot, *, is_soon: b
 
 def _is_done(clause: Clause, before: str, after: str, *, is_soon: bool) -> bool:
     """Whether the act is told as done: 已经发货, 发货了, and not 已经登记今天会发货."""
-    done = _last(_DONE_BEFORE, before)
+    done = last(_DONE_BEFORE, before)
     if done is not None:
         start, end = clause.start + done.end(), clause.start + len(before)
         later = any(start <= time.start < end for time in clause.times)
@@ -289,7 +299,7 @@ def _is_done(clause: Clause, before: str, after: str, *, is_soon: bool) -> bool:
 
 def _names_no_act(pledge: Pledge, before: str, after: str) -> bool:
     """Whether the act is only named (发货的商品), usual (一般24小时发货), or introduces what was found."""
-    if _ATTRIBUTE.match(after) or _USUALLY.search(before) or _USUALLY.search(after):
+    if _ATTRIBUTE.match(after) or USUALLY.search(before) or USUALLY.search(after):
         return True
     return pledge.kind is Kind.CHECK and _is_report(before, after)
 
@@ -301,18 +311,12 @@ def _is_report(before: str, after: str) -> bool:
     return _REPORT.match(after) is not None and _FOR_YOU.search(before) is None
 
 
-def _is_the_customers(before: str) -> bool:
-    """Whether the customer is who acts: 您可以查看, and not 这边给您查看."""
-    last = _last(_WHO, before)
-    return last is not None and last["you"] is not None
-
-
 def _is_promised(pledge: Pledge, clause: Clause, before: str, named: str, *, is_soon: bool) -> bool:
-    able = _ABLE.search(before) is not None
-    ours = any(match["us"] for match in _WHO.finditer(named))
+    able = ABLE.search(before) is not None
+    ours = any(match["us"] for match in WHO.finditer(named))
     if Need.TIME in pledge.needs and clause.times:
         text = clause.message.text
-        possible = able or _ABLE.search(text, clause.start + len(named), clause.end) is not None
+        possible = able or ABLE.search(text, clause.start + len(named), clause.end) is not None
         return pledge.kind not in _TALKS or ours or not possible
     if clause.requests:
         return False  # the customer is to do something first
@@ -323,13 +327,6 @@ def _is_promised(pledge: Pledge, clause: Clause, before: str, named: str, *, is_
     return Need.US in pledge.needs and ours and not able
 
 
-def _last(pattern: re.Pattern[str], text: str) -> re.Match[str] | None:
-    last = None
-    for last in pattern.finditer(text):  # noqa: B007 - the last one is wanted
-        pass
-    return last
-
-
 def _nearest(times: Sequence[SaidTime], match: Match, slot: Slot) -> SaidTime | None:
     """Return the last time before the act, else the first after it; who waits does for minutes or hours."""
     if slot is Slot.SAY:
@@ -338,17 +335,15 @@ def _nearest(times: Sequence[SaidTime], match: Match, slot: Slot) -> SaidTime | 
     return before[-1] if before else times[0] if times else None
 
 
+_WEAK: Final = _TELLS | {Kind.HANDLE}
+
+
 def _weakest_last(said: Iterable[Said]) -> list[Said]:
     """Return what one clause says, without what only repeats it: 24小时内回电处理 is a call."""
     found = list(said)
-    if any(one.act is Act.MADE and one.kind is not Kind.HANDLE and not _is_hold(one) for one in found):
+    if any(one.act is Act.MADE and one.kind not in _WEAK and not one.is_hold for one in found):
         found = [one for one in found if one.kind is not Kind.HANDLE or one.act is not Act.MADE]
     return found
-
-
-def _is_hold(said: Said) -> bool:
-    """Whether a promise is only to be back soon: to reply or to tell what was found."""
-    return said.act is Act.MADE and said.vague and said.kind in {Kind.REPLY, Kind.CHECK}
 
 
 def _is_told_better(one: Said, found: Sequence[Said]) -> bool:
@@ -363,17 +358,20 @@ def _is_told_better(one: Said, found: Sequence[Said]) -> bool:
 def _settled(found: Sequence[Said]) -> list[Said]:
     """Return what one message says, each thing once."""
     timed = {one.kind for one in found if one.act is Act.MADE and not one.vague}
-    holds = [one for one in found if _is_hold(one)]
+    holds = [one for one in found if one.is_hold]
     hold = None
     if holds and timed.isdisjoint({Kind.REPLY, Kind.CHECK}):
         hold = next((one for one in holds if one.kind is Kind.CHECK), holds[0])
     settled: list[Said] = []
-    seen: set[tuple[Act, Kind, Deadline | None]] = set()
+    seen: set[tuple[Act, Kind, Deadline | str | None]] = set()
     for one in found:
-        repeats = one.kind in timed or (_is_hold(one) and one is not hold)
+        repeats = one.kind in timed or (one.is_hold and one is not hold)
         if one.act is Act.MADE and ((one.vague and repeats) or _is_told_better(one, found)):
             continue
-        key = one.act, one.kind, one.deadline if one.act is Act.MADE and not one.vague else None
+        apart = (
+            one.by if one.kind in _TELLS else one.deadline if one.act is Act.MADE and not one.vague else None
+        )
+        key = one.act, one.kind, apart
         if key not in seen:
             seen.add(key)
             settled.append(one)

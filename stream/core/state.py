@@ -113,7 +113,8 @@ class Issue(Struct, array_like=True, gc=False):
     """One customer problem, as far as events told of it.
 
     ``leg`` is the party that owes the next word since ``leg_since``; ``legs_ms`` is how long each
-    has owed it before. ``answered_at`` is the latest answer of a department.
+    has owed it before. ``answered_at`` is the latest answer of a department. ``from_text``: no event told
+    of it, and ``leg_from_text``: none of who owes; both are what people wrote.
     """
 
     issue_id: str
@@ -128,6 +129,8 @@ class Issue(Struct, array_like=True, gc=False):
     resolved_at: int | None = None
     reopened: int = 0
     priority: str | None = None
+    from_text: bool = False
+    leg_from_text: bool = False
 
 
 class Views(Struct, array_like=True, gc=False):

@@ -188,8 +188,9 @@ def _dissatisfaction(book: RuleBook, state: State) -> tuple[float, tuple[Basis, 
 def _outcome(state: State) -> Outcome:
     if _unanswered(state):
         return Outcome.ABANDONED if state.human_at is None else Outcome.UNRESOLVED
-    if state.issues:
-        solved = all(issue.status == "resolved" for issue in state.issues)
+    known = [issue for issue in state.issues if not issue.from_text]
+    if known:
+        solved = all(issue.status == "resolved" for issue in known)
         return Outcome.RESOLVED if solved else Outcome.UNRESOLVED
     if state.pleased:
         return Outcome.RESOLVED

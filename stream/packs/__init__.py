@@ -16,7 +16,7 @@ from stream.packs.calendars import read_calendars
 from stream.packs.compile import DEFAULTS, Options, compile_packs
 from stream.packs.loader import SHIPPED, load, read
 from stream.packs.model import PackError, RawPack
-from stream.packs.promises import read_promises
+from stream.packs.promises import PromisePacks, read_promises
 
 __all__ = [
     "DEFAULTS",
@@ -49,13 +49,14 @@ def try_open(
     packs, problems = read(directories)
     calendars, theirs = read_calendars(directories, today)
     problems += theirs
+    promises, theirs = read_promises(directories)
+    problems += theirs
     unread = any(problem.severity == "error" for problem in problems)
-    book, more = compile_packs(packs, options, calendars=calendars, incomplete=unread)
-    return replace(book, known=_parties(directories)), packs, sorted({*problems, *more})
+    book, more = compile_packs(packs, options, calendars=calendars, promises=promises, incomplete=unread)
+    return replace(book, known=_parties(promises)), packs, sorted({*problems, *more})
 
 
-def _parties(directories: Sequence[str | Path]) -> frozenset[str]:
-    """Return what departments are called in promises: by their ids, and by the words that name them."""
-    promises, _ = read_promises(directories)
+def _parties(promises: PromisePacks) -> frozenset[str]:
+    """Return what departments are called in promises: by their ids and titles, and by the words for them."""
     words = {term.text for party in promises.parties for term in party.words}
-    return frozenset(words.union(party.id for party in promises.parties))
+    return frozenset(words.union(name for party in promises.parties for name in (party.id, party.title)))

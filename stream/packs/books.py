@@ -8,7 +8,7 @@ from pathlib import Path
 
 from stream.core.book import RuleBook
 from stream.core.rules.source import Problem
-from stream.packs import DEFAULTS, SHIPPED, Options, PackError, check, try_open
+from stream.packs import DEFAULTS, SHIPPED, Options, PackError, check, promises, try_open
 from stream.packs.check import Annotates
 
 
@@ -73,6 +73,8 @@ class Books:
         loaded = Loaded(*self._build(book))
         if tests:
             problems += check.run(loaded.book, loaded.annotator, packs)
+            if loaded.book.promises:
+                problems += promises.check(self._directories)
         return (None if _failed(problems) else loaded), problems
 
 

@@ -12,21 +12,32 @@ from stream.core.category import Category
 from stream.core.events import Mode
 from stream.core.findings import OWING
 from stream.core.kinds import KINDS
+from stream.core.kinds.promise import HOLD
 from stream.core.outputs import Severity
 from stream.core.rules import reading
 from stream.core.rules.context import Context
 from stream.core.rules.source import Fields, Items, Node, Problem, Report, Text
 from stream.core.rules.why import CLOCK_PLACES, check_template
+from stream.core.said import TITLES
 from stream.core.worktime import ALWAYS, Worktime
 from stream.packs.model import RawPack, RawRule
 from stream.packs.rules import read_audience, read_scope, without
 
 _STAGES = ("warn", "breach")
-_REQUIRED = ("id", "clock", "target", "severity", "why")
-_OPTIONAL = ("title", "warn", "audience", "counts", "advice", "match", "escalate", "calendar")
+_REQUIRED = ("id", "clock", "severity", "why")
+_OPTIONAL = (
+    "title", "target", "warn", "warn_before", "grace", "audience", "counts", "advice", "match", "escalate",
+    "calendar",
+)  # fmt: skip
+# What only a clock has whose target is the policy's, and what only one whose target is what was promised.
+_TIMED = ("target", "warn")
+_PROMISED = ("warn_before", "grace")
 
 # What a clock's policy may ask for beyond what a rule may.
-_MATCHED = ("agent_level", "department", "priority", "severity", "step")
+_MATCHED = ("agent_level", "deadline", "department", "priority", "promise", "severity", "step")
+# The values that a promise's clock can have for them.
+_PROMISES = (HOLD, *TITLES)
+_DEADLINES = ("said", "vague")
 
 # An answer typed by a person, or written by a machine and sent by a person.
 _PERSONAL = frozenset({Mode.HUMAN.value, Mode.ASSIST.value})
@@ -40,9 +51,8 @@ def compile_clock(pack: RawPack, raw: RawRule, calendars: Mapping[str, Calendar]
     if entries is None:
         return None
     clock = reading.choice(report, entries["clock"], "clock", tuple(KINDS))
-    target = reading.duration(report, entries["target"], "target")
-    warn = _warnings(report, entries.get("warn"), target)
-    stages = _STAGES if warn else ("breach",)
+    times = _times(report, raw, entries, clock)
+    stages = _STAGES if times.warn or times.warn_before else ("breach",)
     severity = _severities(report, entries["severity"], stages)
     audience = _audiences(report, entries.get("audience"))
     why = _sentences(report, entries["why"], stages)
@@ -53,14 +63,15 @@ def compile_clock(pack: RawPack, raw: RawRule, calendars: Mapping[str, Calendar]
     asked = _matched(report, entries.get("match"), calendars)
     escalate = _escalations(report, entries.get("escalate"))
     worktime = _worktime(report, entries.get("calendar"), calendars)
-    if clock is None or target is None or any(p.severity == "error" for p in report.problems[before:]):
+    promised = clock is not None and KINDS[clock].promised
+    if clock is None or any(p.severity == "error" for p in report.problems[before:]):
         return None
     return ClockPolicy(
         id=raw.id,
         clock=clock,
         pack_version=pack.stamp,
-        target_ms=target,
-        warn_ms=warn,
+        target_ms=times.target,
+        warn_ms=times.warn,
         severity=severity,
         audience=audience,
         counts=counts,
@@ -71,8 +82,47 @@ def compile_clock(pack: RawPack, raw: RawRule, calendars: Mapping[str, Calendar]
         path=pack.path,
         line=raw.at.line,
         escalate=escalate,
-        worktime=worktime,
+        worktime=ALWAYS if promised else worktime,
+        warn_before_ms=times.warn_before,
+        grace_ms=times.grace,
+        days=worktime.calendar if promised else None,
     )
+
+
+class _Times(NamedTuple):
+    """When a clock's moments are, in milliseconds; of a promise's clock none is the policy's alone."""
+
+    target: int = 0
+    warn: tuple[int, ...] = ()
+    warn_before: tuple[int, ...] = ()
+    grace: int = 0
+
+
+def _times(report: Report, raw: RawRule, entries: Mapping[str, Node], clock: str | None) -> _Times:
+    """Return the policy's times; what its kind of clock has no use for is an error."""
+    if clock is None:
+        return _Times()
+    promised = KINDS[clock].promised
+    for key in _TIMED if promised else _PROMISED:
+        if key in entries:
+            target = "what was promised" if promised else "the policy's"
+            report.error(entries[key], f"{key}: the target of a {clock} is {target}")
+    if not promised:
+        if "target" not in entries:
+            report.error(raw.node, f"clock {raw.id}: missing 'target'")
+            return _Times()
+        amount = reading.duration(report, entries["target"], "target")
+        return _Times(amount or 0, _warnings(report, entries.get("warn"), amount))
+    if "calendar" not in entries:
+        report.error(
+            raw.node,
+            f"clock {raw.id}: missing 'calendar': the zone and working days that promises are read by",
+        )
+    before = _warnings(report, entries.get("warn_before"), None, "warn_before")
+    grace = 0
+    if "grace" in entries:
+        grace = reading.duration(report, entries["grace"], "grace", least_ms=0) or 0
+    return _Times(warn_before=tuple(reversed(before)), grace=grace)
 
 
 class _Asked(NamedTuple):
@@ -84,6 +134,13 @@ class _Asked(NamedTuple):
 
 def _matched(report: Report, node: Node | None, calendars: Mapping[str, Calendar]) -> _Asked:
     """Return what must hold: attributes, and `promotion` with the calendar and the titles of its periods."""
+    if isinstance(node, Fields):
+        for key, known in (("promise", _PROMISES), ("deadline", _DEADLINES)):
+            for value in reading.texts(report, node.entries[key], key) or () if key in node.entries else ():
+                if value not in known:
+                    report.error(
+                        node.entries[key], f"{key}: expected one of {', '.join(known)}, got '{value}'"
+                    )
     if not isinstance(node, Fields) or "promotion" not in node.entries:
         return _Asked(read_scope(report, node, "match", more=_MATCHED))
     match = read_scope(report, without(node, "promotion"), "match", more=_MATCHED)
@@ -157,13 +214,13 @@ def compile_category(raw: RawRule, context: Context) -> Category | None:
     return Category(raw.id, title, frozenset(lists), priority)
 
 
-def _warnings(report: Report, node: Node | None, target: int | None) -> tuple[int, ...]:
+def _warnings(report: Report, node: Node | None, target: int | None, what: str = "warn") -> tuple[int, ...]:
     if node is None:
         return ()
     listed = Items((node,), node.at) if isinstance(node, Text) else node
     found = []
-    for item in reading.items(report, listed, "warn") or ():
-        moment = reading.duration(report, item, "warn")
+    for item in reading.items(report, listed, what) or ():
+        moment = reading.duration(report, item, what)
         if moment is not None and target is not None and moment >= target:
             report.error(item, "warn: a warning comes before the target")
         if moment is not None:

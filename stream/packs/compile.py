@@ -9,13 +9,16 @@ from hashlib import sha256
 from stream.core.book import ClockPolicy, PackInfo, RuleBook
 from stream.core.calendars import Calendar
 from stream.core.category import Category, CategoryTable
+from stream.core.kinds import READERS
 from stream.core.lexicon import Term
 from stream.core.limits import DEFAULT_LIMITS, Limits
+from stream.core.promises import NO_VOCABULARY
 from stream.core.rules import Rule, RuleTable, Status
 from stream.core.rules.context import Context
 from stream.core.rules.source import START, Problem, suggest
 from stream.packs.clocks import compile_category, compile_clock, ties
 from stream.packs.model import KINDS, Expect, RawList, RawPack, RawRule
+from stream.packs.promises import NO_PROMISES, PromisePacks
 from stream.packs.rules import compile_rule
 
 
@@ -41,6 +44,7 @@ class _Assembly:
     """What has been put together so far, and the calendars there are."""
 
     calendars: Mapping[str, Calendar]
+    promises: PromisePacks = NO_PROMISES
     lists: dict[str, RawList] = field(default_factory=dict)
     members: dict[str, tuple[str, ...]] = field(default_factory=dict)
     inline: list[Term] = field(default_factory=list)
@@ -54,17 +58,18 @@ def compile_packs(
     options: Options = DEFAULTS,
     *,
     calendars: Mapping[str, Calendar] = NO_CALENDARS,
+    promises: PromisePacks = NO_PROMISES,
     incomplete: bool = False,
 ) -> tuple[RuleBook, list[Problem]]:
     """Return the book and every problem found on the way (the packs' own reports are not repeated).
 
-    ``calendars`` are those that clocks may name.
+    ``calendars`` are those that clocks may name; ``promises`` is read by where a clock asks for it.
 
     With an error among them the book lacks what is wrong and must not be used. ``incomplete`` says
     that some file could not be read, so that a name it may define is not called unknown.
     """
     before = {pack.path: len(pack.report.problems) for pack in packs}
-    assembly = _Assembly(calendars)
+    assembly = _Assembly(calendars, promises)
     for pack in packs:
         for listed in pack.lists:
             assembly.lists[listed.name] = listed
@@ -149,6 +154,9 @@ def _book(packs: Sequence[RawPack], assembly: _Assembly, options: Options) -> Ru
     content.append(f"drafts={options.drafts}")
     content += sorted({_content(policy.worktime.calendar) for policy in assembly.clocks})
     content += sorted({_content(policy.promotions[0]) for policy in assembly.clocks if policy.promotions})
+    reads = any(policy.clock in READERS for policy in assembly.clocks)
+    if reads:
+        content += assembly.promises.content
     terms = [term for listed in assembly.lists.values() for term in listed.terms]
     # The policy that asks for most is tried first.
     clocks = sorted(assembly.clocks, key=lambda policy: (-policy.asks, policy.id))
@@ -161,4 +169,5 @@ def _book(packs: Sequence[RawPack], assembly: _Assembly, options: Options) -> Ru
         categories=CategoryTable(assembly.categories),
         limits=options.limits,
         calendars=assembly.calendars,
+        promises=assembly.promises.vocabulary if reads else NO_VOCABULARY,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -12,9 +13,10 @@ from typing import Final
 from stream.core.calendars import WHOLE_DAY, Calendar
 from stream.core.deadlines import Deadline, Within, WorkingDays, due
 from stream.core.lexicon import Term
-from stream.core.promises import Act, Kind, Need, Party, Pledge, Promises, Said, Slot, Soon
+from stream.core.promises import Need, Party, Pledge, Promises, Slot, Soon, Vocabulary
 from stream.core.rules import reading
 from stream.core.rules.source import START, Fields, Items, Node, Problem, Report, Text, suggest
+from stream.core.said import Act, Kind, Said
 from stream.core.text import Normaliser
 from stream.packs.document import parse_document
 from stream.packs.folders import File, read_folder
@@ -25,6 +27,9 @@ FOLDER: Final = "promise"
 
 _SECTIONS: Final = ("promises", "soon", "parties", "tests", "times")
 _MOST_PHRASES: Final = 200
+_TOLD: Final = frozenset({Kind.HAND_OFF, Kind.REPORT})
+_BESIDE: Final = (frozenset({Need.PARTY}), frozenset({Need.WITH}))
+_NO_TIME: Final = Within(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +48,28 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class PromisePacks:
-    """What all files say; ``pledges`` are those of the last directory that has them, by id."""
+    """What all files say; ``pledges`` are those of the last directory that has them, by id.
 
-    pledges: tuple[Pledge, ...]
-    soon: tuple[Soon, ...]
-    parties: tuple[Party, ...]
-    cases: tuple[Case, ...]
+    ``content`` names every file with a hash of it: a book that reads by them is another when one changes.
+    """
+
+    pledges: tuple[Pledge, ...] = ()
+    soon: tuple[Soon, ...] = ()
+    parties: tuple[Party, ...] = ()
+    cases: tuple[Case, ...] = ()
+    content: tuple[str, ...] = ()
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """What the rule book keeps of it."""
+        return Vocabulary(self.pledges, self.soon, self.parties)
 
     def build(self, normaliser: Normaliser) -> Promises:
         """Return the reader of promises."""
-        return Promises(self.pledges, self.soon, self.parties, normaliser.text)
+        return self.vocabulary.build(normaliser.text)
+
+
+NO_PROMISES: Final = PromisePacks()
 
 
 @dataclass(slots=True)
@@ -77,7 +94,8 @@ def read_promises(
     """Return what could be read, and all problems by place; a later directory replaces a file whole."""
     files, problems = read_folder(directories, FOLDER)
     found = _Found()
-    for file in {file.id: file for file in files}.values():
+    read = {file.id: file for file in files}.values()
+    for file in read:
         _read_file(file, found)
         problems += file.report.problems
     packs = PromisePacks(
@@ -85,8 +103,18 @@ def read_promises(
         tuple(found.soon.values()),
         tuple(found.parties.values()),
         tuple(found.cases),
+        tuple(f"{file.layer} {file.id} {hashlib.sha256(file.data).hexdigest()}" for file in read),
     )
     return packs, sorted(problems)
+
+
+def check(directories: Sequence[str | Path | Traversable]) -> list[Problem]:
+    """Return a problem for every test in the directories' files that does not come out as written."""
+    from stream.models import normaliser  # noqa: PLC0415 - brings native code
+
+    packs, _ = read_promises(directories)
+    folding = normaliser()
+    return run_cases(packs, packs.build(folding), folding)
 
 
 def run_cases(packs: PromisePacks, promises: Promises, normaliser: Normaliser) -> list[Problem]:
@@ -178,13 +206,13 @@ def _listed(report: Report, entries: Mapping[str, Node], key: str) -> Sequence[N
 def _pledge(report: Report, item: Node, pack_id: str, stamp: str) -> Pledge | None:
     before = len(report.problems)
     slots = tuple(slot.value for slot in Slot)
-    entries = reading.fields(report, item, "promise", ("id", "title", "kind", "within"), (*slots, "needs"))
+    entries = reading.fields(report, item, "promise", ("id", "title", "kind"), ("within", *slots, "needs"))
     if entries is None:
         return None
     name = reading.text(report, entries["id"], "id", 128)
     title = reading.text(report, entries["title"], "title")
     kind = reading.choice(report, entries["kind"], "kind", tuple(Kind))
-    within = _within(report, entries["within"])
+    within = _default(report, item, entries, kind)
     if name is not None and not name.startswith(f"{pack_id}."):
         report.error(entries["id"], f"id: '{reading.shorten(name)}' must be '{pack_id}.' and a name")
     if "say" not in entries and "do" not in entries:
@@ -192,12 +220,28 @@ def _pledge(report: Report, item: Node, pack_id: str, stamp: str) -> Pledge | No
     if ("do" in entries) is not ("needs" in entries):
         report.error(item, "promise: 'do' and 'needs' go together")
     needs = _needs(report, entries["needs"]) if "needs" in entries else frozenset[Need]()
+    if kind is not None and (kind is Kind.HAND_OFF) is not (needs in _BESIDE):
+        report.error(item, "promise: a hand_off, and nothing else, needs one of party and with")
     phrases = tuple(
         (slot, _phrases(report, entries[slot], f"{name}/{slot}", stamp)) for slot in Slot if slot in entries
     )
     if name is None or title is None or kind is None or within is None or len(report.problems) > before:
         return None
     return Pledge(name, title, kind, within, needs, phrases, stamp)
+
+
+def _default(report: Report, item: Node, entries: Mapping[str, Node], kind: Kind | None) -> Deadline | None:
+    """Return how long a promise is good for; what is told of a department promises nothing for a time."""
+    if kind in _TOLD:
+        if "within" in entries:
+            report.error(
+                entries["within"], f"within: a {kind} has no deadline; its clock's policy has a target"
+            )
+        return _NO_TIME
+    if "within" not in entries:
+        report.error(item, "promise: missing 'within'")
+        return None
+    return _within(report, entries["within"])
 
 
 def _within(report: Report, node: Node) -> Deadline | None:
@@ -255,11 +299,12 @@ def _soon(report: Report, item: Node, terms: str) -> Soon | None:
 
 
 def _party(report: Report, item: Node, pack_id: str) -> Party | None:
-    entries = reading.fields(report, item, "party", ("id", "say"))
+    entries = reading.fields(report, item, "party", ("id", "say"), ("title",))
     name = None if entries is None else reading.text(report, entries["id"], "id", 64)
     if entries is None or name is None:
         return None
-    return Party(name, _phrases(report, entries["say"], f"{pack_id}/party.{name}", ""))
+    title = reading.text(report, entries["title"], "title", 64) if "title" in entries else name
+    return Party(name, title or name, _phrases(report, entries["say"], f"{pack_id}/party.{name}", ""))
 
 
 def _cases(report: Report, item: Node, known: set[str]) -> list[Case]:
@@ -279,7 +324,7 @@ def _cases(report: Report, item: Node, known: set[str]) -> list[Case]:
         for node in written:
             text = reading.text(report, node, key)
             if text is not None:
-                found.append(Case(report.path, node, text, name, act, (by or "") if act is Act.MADE else ""))
+                found.append(Case(report.path, node, text, name, act, (by or "") if act is not None else ""))
     return found
 
 

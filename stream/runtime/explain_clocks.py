@@ -203,8 +203,19 @@ class _Telling:
                 self._snaps[name] = now
         self._without += [one for one in self.book.choices if one.policy is None]
         self.book.choices.clear()
+        for known, issue in zip(list(self._issues), state.issues, strict=False):
+            if known != issue.issue_id:
+                self._rename(known, issue.issue_id)
         for issue in state.issues:
             self._look_at_issue(issue)
+
+    def _rename(self, known: str, issue_id: str) -> None:
+        """Follow an issue that the text told of to the id by which events know it."""
+        self._issues = {issue_id if name == known else name: one for name, one in self._issues.items()}
+        self._issues[issue_id].issue_id = issue_id
+        for story in self._stories.values():
+            if story.issue_id == known:
+                story.issue_id = issue_id
 
     def _began(self, state: State, clock: Clock, name: str, by: str) -> ClockStory:
         policy_id = state.names[clock.policy]
@@ -238,7 +249,7 @@ class _Telling:
 
     def _look_at_issue(self, issue: Issue) -> None:
         holder = issues.PAUSED_LEG if issue.status == issues.IssueState.PAUSED else issue.leg
-        resolved = issue.status == issues.IssueState.RESOLVED
+        resolved = issue.status in issues.OVER
         story = self._issues.setdefault(issue.issue_id, IssueStory(issue.issue_id, issue.status, [], {}))
         story.state, legs = issue.status, story.legs
         if not legs or issue.opened_at < legs[0].since:

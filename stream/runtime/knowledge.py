@@ -64,4 +64,5 @@ def of_book(
     """
     if scorer == models.LEARNED:
         book = replace(book, judge=(learned or models.shipped_model()).judge)
-    return Knowledge(book, models.build_annotator(book.terms, scorer, data_dir, learned=learned))
+    annotator = models.build_annotator(book.terms, scorer, data_dir, learned=learned, promises=book.promises)
+    return Knowledge(book, annotator)

@@ -50,7 +50,11 @@ def read_packs(*folders: Path) -> dict[str, str]:
 def pack_sets() -> dict[str, tuple[Mapping[str, str], ...]]:
     """Return the packs of each set, in the order in which they come into force."""
     clocks = HERE / "packs"
-    return {"day": (day.BEFORE,), "clocks": (read_packs(clocks), read_packs(clocks, HERE / "packs_changed"))}
+    return {
+        "day": (day.BEFORE,),
+        "clocks": (read_packs(clocks), read_packs(clocks, HERE / "packs_changed")),
+        "promises": (read_packs(HERE / "packs_promises"),),
+    }
 
 
 @dataclass(frozen=True)
@@ -194,7 +198,7 @@ class Dialogue:
             return self.shown(value)
         if name in {"metrics", "counted"} and isinstance(wanted, dict):
             return {key: value.get(key) for key in wanted}
-        if name == "issues" and isinstance(wanted, list) and "opened_at" not in wanted[0]:
+        if name == "issues" and isinstance(wanted, list) and wanted and "opened_at" not in wanted[0]:
             return [
                 {key: msgspec.to_builtins(one)[key] for key in named}
                 for one, named in zip(value, wanted, strict=True)

@@ -92,6 +92,8 @@ def test_ordinary_chats_raise_nothing_notable(day: Replayed, incidents: list[dic
     planted = {incident["chat"] for incident in incidents}
     raised = defaultdict(list)
     for finding in day.findings:
+        if finding.at > day.last_t:
+            continue  # what was promised for tomorrow: the record ends before anybody could keep it
         if finding.conversation_id not in planted and finding.severity in NOTABLE:
             raised[finding.conversation_id].append((finding.rule_id, finding.message_id))
     assert dict(raised) == {}

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from stream.core.annotate import Annotator
 from stream.core.lexicon import Term
 from stream.models import build_annotator
+from stream.packs.promises import load_promises
 
 TERMS = (
     Term("emotion.anger.anger", "生气", ("氣死",)),
@@ -30,6 +31,7 @@ PIECES = st.sampled_from(
         "差评",
         "啊啊啊啊啊",
         "x" * 150,
+        *("稍等", "今天", "发货", "已反馈", "仓库", "㈱查", "的话", "明天给您回电话"),
     ]
 )
 TEXTS = st.lists(PIECES, max_size=8).map("".join)
@@ -38,7 +40,7 @@ BATCHES = st.lists(st.lists(st.tuples(TEXTS, st.booleans()), max_size=6), max_si
 
 @cache
 def reference() -> Annotator:
-    return build_annotator(TERMS, cache_size=0)
+    return build_annotator(TERMS, cache_size=0, promises=load_promises().vocabulary)
 
 
 @given(BATCHES, st.integers(0, 3))
@@ -54,8 +56,10 @@ def test_batch_and_cache_never_change_a_result(
 
 
 @given(TEXTS)
-def test_hits_and_personal_data_stand_inside_the_text(text: str) -> None:
-    annotation = reference().annotate_one(text)
+def test_hits_personal_data_and_promises_stand_inside_the_text(text: str) -> None:
+    annotation = reference().annotate_one(text, wants_scores=False)
+    for said in annotation.said:
+        assert 0 <= said.start < said.end <= len(text)
     for hit in annotation.hits:
         assert 0 <= hit.start < hit.end <= len(text)
     for data in annotation.personal:

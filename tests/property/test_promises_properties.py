@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from stream.core.calendars import Calendar, Span
 from stream.core.deadlines import due, find_deadlines
-from stream.core.promises import Act
+from stream.core.said import Act
 from stream.models import normaliser
 from stream.packs.promises import load_promises
 

@@ -10,7 +10,8 @@ import pytest
 
 from stream.core.calendars import Calendar, Span
 from stream.core.deadlines import OnDay, WorkingDays, due, find_deadlines
-from stream.core.promises import Act, Kind, Promises, Said
+from stream.core.promises import Promises, Vocabulary
+from stream.core.said import Act, Kind, Said
 from stream.models import build_annotator, normaliser
 from stream.packs import PackError
 from stream.packs.promises import load_promises, read_promises, run_cases
@@ -21,8 +22,13 @@ OFFICE = Calendar("office", SHANGHAI, (WORKDAY,) * 5 + ((), ()))
 
 
 @pytest.fixture(scope="module")
-def promises() -> Promises:
-    return load_promises().build(normaliser())
+def vocabulary() -> Vocabulary:
+    return load_promises().vocabulary
+
+
+@pytest.fixture(scope="module")
+def promises(vocabulary: Vocabulary) -> Promises:
+    return vocabulary.build(normaliser().text)
 
 
 def told(said: tuple[Said, ...]) -> list[tuple[str, str, str]]:
@@ -161,15 +167,17 @@ def test_what_is_a_promise(promises: Promises, text: str, expected: list[tuple[s
     assert told(promises.find(normaliser().text(text))) == expected
 
 
-def test_what_a_customer_says_is_no_promise_of_ours(promises: Promises):
-    annotation = build_annotator(()).annotate_one("能今天发货吗，稍等我找下订单")
-    assert promises.read("customer", annotation) == ()
-    assert promises.read("system", annotation) == ()
+def test_what_a_customer_says_is_no_promise_of_ours(vocabulary: Vocabulary):
+    text = "能今天发货吗，稍等我找下订单"
+    annotator = build_annotator((), promises=vocabulary)
+    assert annotator.annotate_one(text, wants_scores=True).said == ()
+    assert [one.kind for one in annotator.annotate_one(text, wants_scores=False).said] == [Kind.REPLY]
 
 
-def test_offsets_are_those_of_the_original_text(promises: Promises):
-    annotation = build_annotator(()).annotate_one("亲😊２４小時內給您回覆哦")
-    (said,) = promises.read("agent", annotation)
+def test_offsets_are_those_of_the_original_text(vocabulary: Vocabulary):
+    annotator = build_annotator((), promises=vocabulary)
+    annotation = annotator.annotate_one("亲😊２４小時內給您回覆哦", wants_scores=False)
+    (said,) = annotation.said
     assert annotation.text[said.start : said.end] == "２４小時內給您回覆"
 
 
@@ -238,7 +246,7 @@ def test_a_file_becomes_pledges(tmp_path: Path):
         (
             "[time, soon]",
             "[tim]",
-            "13:13: needs: expected one of time, soon, will, us, got 'tim'; did you mean",
+            "13:13: needs: expected one of time, soon, will, us, party, with, got 'tim'; did you mean",
         ),
         ("    needs: [time, soon]\n", "", "9:5: promise: 'do' and 'needs' go together"),
         ("发出商品", "出发", "14:14: not_in: '出发' does not contain '发出'"),

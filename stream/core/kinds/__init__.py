@@ -7,23 +7,28 @@ from typing import Final
 
 from stream.core.book import RuleBook
 from stream.core.clocks import LEG, RESOLUTION, Fired, kind_of
-from stream.core.kinds import abandonment, protocol_step
+from stream.core.kinds import abandonment, leg, promise, protocol_step
 from stream.core.kinds.by_rule import act
 from stream.core.kinds.model import Heard, Kind
 from stream.core.state import State
 
-__all__ = ["BY_RULE", "KINDS", "Heard", "Kind", "act", "closing", "happened", "heard", "kind_of"]
+__all__ = ["BY_RULE", "KINDS", "READERS", "Heard", "Kind", "act", "closing", "happened", "heard", "kind_of"]
 
 KINDS: Final[Mapping[str, Kind]] = {
     "first_response": Kind("首次响应"),
     "next_response": Kind("后续响应"),
     "comfort": Kind("安抚", by_rule=True),
-    LEG: Kind("部门答复"),
+    LEG: leg.KIND,
     RESOLUTION: Kind("问题解决"),
     abandonment.ABANDONMENT: abandonment.KIND,
     protocol_step.PROTOCOL_STEP: protocol_step.KIND,
+    promise.PROMISE: promise.KIND,
+    promise.CALL_BACK: promise.CALL_BACK_KIND,
 }
 """By the name that policies use. Turns run the responses (``service``), issues the legs and resolutions."""
+
+READERS: Final = frozenset({LEG, promise.PROMISE, promise.CALL_BACK})
+"""The kinds that need promises and hand-offs read from texts."""
 
 BY_RULE: Final = tuple(name for name, kind in KINDS.items() if kind.by_rule)
 

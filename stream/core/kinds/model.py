@@ -28,6 +28,7 @@ class Kind(NamedTuple):
     each changes the state in place and returns the told moments that proved wrong. ``by_rule``: rules
     start and end it (``starts``, ``answers``, ``stops``). ``timed_anew``: a change of its policy reaches
     clocks that run, counted from their old start; not where the moments are not the policy's alone.
+    ``promised``: the target is what somebody said, and no policy's.
     """
 
     title: str
@@ -36,3 +37,4 @@ class Kind(NamedTuple):
     closing: Callable[[RuleBook, State, int], tuple[Fired, ...]] | None = None
     by_rule: bool = False
     timed_anew: bool = True
+    promised: bool = False

@@ -10,7 +10,18 @@ from stream.core.rules.source import Node, Report, suggest
 _PLACE = re.compile(r"\{(\w+)\}")
 
 RULE_PLACES = ("evidence", "terms", "count", "score", "agent", "customer", "seconds", "waited")
-CLOCK_PLACES = ("seconds", "target", "waited", "limit", "over", "evidence", "agent", "department")
+CLOCK_PLACES = (
+    "seconds",
+    "target",
+    "waited",
+    "limit",
+    "over",
+    "evidence",
+    "agent",
+    "department",
+    "promise",
+    "deadline",
+)
 
 _UNITS = ((86_400, "天"), (3_600, "小时"), (60, "分"), (1, "秒"))
 # People say 24 小时 and 36 小时, and then 3 天.
