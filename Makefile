@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 STAMP  := $(VENV)/.installed
 JOBS   ?= 2
 
-.PHONY: install run test bench bench-peers chaos check lock docs
+.PHONY: install run test bench bench-peers chaos fuzz check audit lock docs
 .DEFAULT_GOAL := help
 
 help:
@@ -14,7 +14,9 @@ help:
 	@echo "make bench  speed and memory, as ratios inside one run"
 	@echo "make bench-peers  the matcher beside houbb/sensitive-word (needs Java and Maven)"
 	@echo "make chaos  the long kill -9 / broker restart suite"
+	@echo "make fuzz   a million broken records and a million broken HTTP requests, all accounted for"
 	@echo "make check  lint, types, import contracts"
+	@echo "make audit  what is installed against the lock; known vulnerabilities, where there is a network"
 	@echo "make docs   rewrite the generated documents (schemas, metrics)"
 
 $(STAMP): pyproject.toml requirements.lock
@@ -41,6 +43,9 @@ bench-peers: install
 
 chaos: install
 	@$(BIN)/python -m pytest tests/chaos --chaos=long
+
+fuzz: install
+	@nice -n 10 $(BIN)/python -m pytest tests/property/test_fuzz_records.py tests/integration/test_fuzz_requests.py --fuzz=long -s
 
 check: install
 	@$(BIN)/ruff check .

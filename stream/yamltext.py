@@ -22,7 +22,14 @@ MAX_NODES: Final = 50_000
 MAX_DEPTH: Final = 32
 """Nobody writes or reads YAML deeper than this, and it keeps recursion far from Python's limit."""
 
+MAX_DIGITS: Final = 64
+"""Characters of a number. YAML's own forms of it (1:59:59, 0x…) could make one of a million digits."""
+
 Path = tuple[str | int, ...]
+
+
+_COLLECTIONS: Final = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
+_NUMBERS: Final = ("tag:yaml.org,2002:int", "tag:yaml.org,2002:float")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +107,9 @@ class _Walk:
             raise _TooMuch(Problem(line, path, f"more than {MAX_NODES} values"))
         if len(path) > MAX_DEPTH:
             raise _TooMuch(Problem(line, path, f"nested deeper than {MAX_DEPTH}"))
+        if not isinstance(node, yaml.ScalarNode) and node.tag not in _COLLECTIONS:
+            self.problems.append(Problem(line, path, "a tag or a value that is not plain data"))
+            return None
         if isinstance(node, yaml.MappingNode):
             return self._mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
@@ -124,6 +134,11 @@ class _Walk:
     def _scalar(self, node: yaml.Node, path: Path) -> Any:
         if node.tag == "tag:yaml.org,2002:timestamp":
             return node.value  # as it was written: who wants a time reads it himself
+        if node.tag in _NUMBERS and len(node.value) > MAX_DIGITS:
+            self.problems.append(
+                Problem(node.start_mark.line + 1, path, f"a number of over {MAX_DIGITS} digits")
+            )
+            return None
         constructor = yaml.constructor.SafeConstructor()
         try:
             return constructor.construct_object(node, deep=True)

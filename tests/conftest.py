@@ -64,6 +64,9 @@ LOUD = "NOT TESTED HERE"
 LONG_ROUNDS = 20
 """What `make chaos` must survive of each kind; a test marked `rounds` says another number."""
 
+FUZZ_ROUNDS = 10
+"""Of a hundred thousand records, or requests, each: a round that fails can be run again by itself."""
+
 MISSING = pytest.StashKey[dict[str, str | None]]()
 BROKER_DIR = pytest.StashKey[Path]()
 
@@ -81,6 +84,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default=0,
         help="the first round's seed; the next rounds count on from it (default: 0)",
     )
+    parser.addoption(
+        "--fuzz",
+        choices=("short", "long"),
+        default="short",
+        help="how many records and requests are made up: some thousands, or a million each (default: short)",
+    )
+    parser.addoption("--fuzz-seed", type=int, default=1, help="the first round's seed (default: 1)")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -91,6 +101,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         most = LONG_ROUNDS if mark is None else int(mark.args[0])
         rounds = most if metafunc.config.getoption("--chaos") == "long" else 1
         metafunc.parametrize("chaos_seed", range(first, first + rounds))
+    if "fuzz_seed" in metafunc.fixturenames:
+        first = metafunc.config.getoption("--fuzz-seed")
+        rounds = FUZZ_ROUNDS if metafunc.config.getoption("--fuzz") == "long" else 1
+        metafunc.parametrize("fuzz_seed", range(first, first + rounds))
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -151,6 +165,12 @@ def clock() -> ManualClock:
 def chaos_is_long(request: pytest.FixtureRequest) -> bool:
     """Was `--chaos=long` given?"""
     return bool(request.config.getoption("--chaos") == "long")
+
+
+@pytest.fixture(scope="session")
+def fuzz_is_long(request: pytest.FixtureRequest) -> bool:
+    """Was `--fuzz=long` given?"""
+    return bool(request.config.getoption("--fuzz") == "long")
 
 
 @pytest.fixture(scope="session")

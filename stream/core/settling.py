@@ -34,8 +34,11 @@ class Correction(Struct, frozen=True, gc=False):
 
 
 def days_of(opened_at: int, closed_at: int) -> range:
-    """Return the days that units of a conversation may belong to."""
-    return range(day_of(opened_at), day_of(closed_at) + 1)
+    """Return the days that units of a conversation may belong to, at least the one it was opened on.
+
+    A close whose sender's clock is behind may stand before the opening, and on the day before.
+    """
+    return range(day_of(opened_at), max(day_of(opened_at), day_of(closed_at)) + 1)
 
 
 def end_of(day: int) -> int:

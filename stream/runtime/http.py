@@ -61,7 +61,7 @@ def split(body: bytes, limit: int) -> list[bytes]:
     if text.startswith(b"["):
         try:
             events = [bytes(raw) for raw in _array.decode(text)]
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, RecursionError) as error:
             raise ValueError("not a JSON array of events") from error
     else:
         events = [line for line in text.splitlines() if line.strip(_JSON_SPACE)]

@@ -23,6 +23,7 @@ from stream.core.events import AnyEvent
 from stream.wire.errors import InvalidMessage, Reason
 from stream.wire.inbound import explain, mend_surrogates
 from stream.wire.mapping_file import Compiled, Rule, Source, compile_rules
+from stream.wire.mapping_search import MAX_STEPS, Search, TooCostlyError
 
 MAX_PAYLOAD: Final = 1024 * 1024
 """Bytes of a foreign payload. Webhooks repeat the conversation in every event, so it is more than the
@@ -97,13 +98,14 @@ class Mapping:
             InvalidMessage: it is no JSON, too large, or a rule that wants it cannot make its event.
         """
         value = _decoded(payload) if isinstance(payload, bytes) else payload
+        search = Search(len(payload) if isinstance(payload, bytes) else MAX_PAYLOAD)
         events: list[AnyEvent] = []
         for number, rule in enumerate(self.rules):
             place = f"events.{number} ({rule.type})"
-            for view in _views(rule, value, place):
+            for view in _views(rule, value, place, search):
                 if len(events) == MAX_EVENTS:
                     raise InvalidMessage(Reason.NOT_MAPPED, f"more than {MAX_EVENTS} events in one payload")
-                events.append(_event(rule, view, place))
+                events.append(_event(rule, view, place, search))
         return events
 
 
@@ -123,22 +125,22 @@ def _decoded(payload: bytes) -> Any:
         raise InvalidMessage(Reason.NOT_JSON, str(error)) from None
 
 
-def _views(rule: Rule, payload: Any, place: str) -> Iterator[Any]:
+def _views(rule: Rule, payload: Any, place: str, search: Search) -> Iterator[Any]:
     """Yield what the rule's expressions look at: the payload, or each item with the payload beside it."""
     if rule.each is None:
         views = [payload]
     else:
-        items = _search(rule.each, payload, f"{place}: each")
+        items = _search(rule.each, payload, f"{place}: each", search)
         views = [{"item": item, "payload": payload} for item in items] if isinstance(items, list) else []
     for view in views:
-        if rule.where is None or _holds(_search(rule.where, view, f"{place}: where")):
+        if rule.where is None or _holds(_search(rule.where, view, f"{place}: where", search)):
             yield view
 
 
-def _event(rule: Rule, view: Any, place: str) -> AnyEvent:
+def _event(rule: Rule, view: Any, place: str, search: Search) -> AnyEvent:
     document: dict[str, Any] = {"type": rule.type}
     for source in rule.sources:
-        value = _value(source, view, place)
+        value = _value(source, view, place, search)
         if value is not None:
             _put(document, source.target, value)
     try:
@@ -149,9 +151,9 @@ def _event(rule: Rule, view: Any, place: str) -> AnyEvent:
     return event
 
 
-def _value(source: Source, view: Any, place: str) -> Any:
+def _value(source: Source, view: Any, place: str, search: Search) -> Any:
     field = f"{place}: {'.'.join(source.target)}"
-    value = source.const if source.path is None else _search(source.path, view, field)
+    value = source.const if source.path is None else _search(source.path, view, field, search)
     if source.values is not None:
         value = source.values.get(_name(value), source.default)
     elif value is None:
@@ -196,14 +198,17 @@ def _put(document: dict[str, Any], target: tuple[str, ...], value: Any) -> None:
     document[target[-1]] = value
 
 
-def _search(expression: Compiled, view: Any, place: str) -> Any:
+def _search(expression: Compiled, view: Any, place: str, search: Search) -> Any:
     """Evaluate an expression.
 
     Where a function does not fit what the payload holds, the payload is refused: to go on with null
     would let an event vanish because its `where` could not be judged.
     """
     try:
-        return expression.search(view)
+        return search.find(expression, view)
+    except TooCostlyError:
+        what = f"the expressions need more than {MAX_STEPS} steps for this payload"
+        raise InvalidMessage(Reason.NOT_MAPPED, f"{place}: {what}") from None
     except (jmespath.exceptions.JMESPathError, TypeError, ValueError, RecursionError) as error:
         what = f"the expression does not fit the payload ({type(error).__name__})"
         raise InvalidMessage(Reason.NOT_MAPPED, f"{place}: {what}") from None

@@ -12,6 +12,7 @@ import jmespath
 import msgspec
 
 from stream.core.events import AnyEvent, Instant
+from stream.wire.mapping_search import MAX_COPIES, copies
 from stream.yamltext import Parsed, Path, Problem
 
 VERSION: Final = 1
@@ -29,10 +30,10 @@ TYPES: Final[Mapping[str, type[msgspec.Struct]]] = {
 
 
 class Compiled(Protocol):
-    """A compiled JMESPath expression."""
+    """A compiled JMESPath expression, as ``stream.wire.mapping_search`` reads it."""
 
-    def search(self, value: Any) -> Any:
-        """Return what the expression finds in ``value``, None for nothing."""
+    parsed: Any
+    """Its syntax tree."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +153,9 @@ class _Compiler:
             compiled: Compiled = jmespath.compile(raw)
         except (jmespath.exceptions.JMESPathError, RecursionError) as error:
             self.fault(path, f"no JMESPath: {str(error).splitlines()[0] or type(error).__name__}")
+            return None
+        if copies(compiled.parsed) > MAX_COPIES:
+            self.fault(path, f"its lists in lists may repeat a payload more than {MAX_COPIES} times")
             return None
         return compiled
 

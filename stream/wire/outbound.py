@@ -20,7 +20,7 @@ import msgspec
 
 from alerts.model import Alert
 from alerts.wire import DEFAULT_ZONE, alert_document, alert_from_document, rfc3339
-from stream.core.events import AnyControl, AnyEvent, At, Timer, millis
+from stream.core.events import LAST_MS, AnyControl, AnyEvent, At, Timer, millis
 from stream.core.outputs import Contact, Finding, Score, Summary
 from stream.wire.errors import InvalidMessage, Reason
 from stream.wire.inbound import explain
@@ -52,15 +52,25 @@ def encode_contact(contact: Contact, summary: bytes | None, zone: tzinfo = DEFAU
 
 
 def read_contact(raw: bytes) -> tuple[Contact, bytes | None]:
-    """Return the contact of a record without its summary, and that as it stands there, unread.
+    """Return the contact of a record without its summary, and that as it stands there, checked.
 
     Raises:
-        InvalidMessage: ``raw`` is no JSON, or no contact.
+        InvalidMessage: ``raw`` is no JSON, or no contact, or holds a summary that is none: it would be read
+            only when the customer's day is settled, where nobody could refuse it any more.
     """
     fields = _load(raw, dict[str, msgspec.Raw])
     summary = bytes(fields.pop("summary", msgspec.Raw(b"null")))
-    document = {name: msgspec.json.decode(value) for name, value in fields.items()}
-    return _convert(Contact, document), summary if summary.startswith(b"{") else None
+    document = {name: _decoded(msgspec.json.decode, value) for name, value in fields.items()}
+    contact = _convert(Contact, document)
+    # Days are counted from the one to the other.
+    if not all(0 <= at <= _LAST_CLOSE for at in (contact.opened_at, contact.closed_at or 0)):
+        raise InvalidMessage(Reason.BAD_TIME, "time outside 1970 to 2099")
+    if not all(0 <= one < _MOST for one in (contact.revision, contact.source_partition or 0)):
+        raise InvalidMessage(Reason.BAD_VALUE, "a revision or a partition that cannot be")
+    if summary == b"null":
+        return contact, None
+    read(Summary, summary)
+    return contact, summary
 
 
 def read(kind: type[T], raw: bytes) -> T:
@@ -119,29 +129,34 @@ def read_control(raw: bytes) -> AnyControl:
     Raises:
         InvalidMessage: ``raw`` is no JSON, or no command of this version.
     """
-    try:
-        control: AnyControl = _CONTROL.decode(raw)
-    except msgspec.ValidationError as error:
-        raise explain(error) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise _unreadable(error) from None
+    control: AnyControl = _decoded(_CONTROL.decode, raw)
     return control
 
 
 def _load(raw: bytes, kind: Any = dict[str, Any]) -> dict[str, Any]:
-    try:
-        document: dict[str, Any] = msgspec.json.decode(raw, type=kind)
-    except msgspec.ValidationError as error:
-        raise explain(error) from None
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise _unreadable(error) from None
+    document: dict[str, Any] = _decoded(lambda text: msgspec.json.decode(text, type=kind), raw)
     return document
 
 
-def _unreadable(error: Exception) -> InvalidMessage:
-    if isinstance(error, UnicodeDecodeError):
-        return InvalidMessage(Reason.NOT_UTF8, "bytes that are no UTF-8")
-    return InvalidMessage(Reason.NOT_JSON, str(error))
+def _decoded(decode: Callable[[bytes | msgspec.Raw], Any], raw: bytes | msgspec.Raw) -> Any:
+    """Return what a decoder makes of bytes that anybody may have written."""
+    try:
+        return decode(raw)
+    except msgspec.ValidationError as error:
+        raise explain(error) from None
+    except msgspec.DecodeError as error:
+        raise InvalidMessage(Reason.NOT_JSON, str(error)) from None
+    except UnicodeDecodeError:
+        raise InvalidMessage(Reason.NOT_UTF8, "bytes that are no UTF-8") from None
+    except RecursionError:
+        raise InvalidMessage(Reason.TOO_DEEP, "nested too deep to be read") from None
+
+
+_MOST: Final = 2**31
+"""Beyond any revision or partition; larger numbers could not be kept in a customer's record."""
+
+_LAST_CLOSE: Final = LAST_MS + 366 * 86_400_000
+"""A conversation is closed later than its last event: by silence, at most a year of it by the settings."""
 
 
 # Plans.
