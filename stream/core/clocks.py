@@ -34,6 +34,8 @@ RESPONSES = frozenset({"first_response", "next_response"})
 # From a hand-off until that department answers; from an issue's opening until it is resolved.
 LEG = "leg"
 RESOLUTION = "resolution"
+# As ``issues.IssueState`` has it, which stands above this module.
+_ISSUE_OVER = ("resolved", "closed")
 
 
 class Happening(StrEnum):
@@ -210,7 +212,8 @@ def _silent_until(state: State, limits: Limits) -> int:
     if state.closed_at is None:
         return state.last_at + limits.idle_close_ms
     at = state.closed_at + limits.keep_ms
-    if any(issue.resolved_at is None for issue in state.issues):
+    # What only the text told of is over with its conversation.
+    if any(not one.from_text and one.status not in _ISSUE_OVER for one in state.issues):
         at = max(at, state.last_at + limits.issue_keep_ms)
     for clock in all_of(state):
         if clock.issue is not None and clock.stopped_at is None:
@@ -300,15 +303,24 @@ def stop(state: State, clock: Clock, at: int) -> tuple[Fired, ...]:
     """
     if clock.stopped_at is not None:
         return ()
+    at = max(at, clock.started_at)  # told of late: what ends the chat ends what began after it
     in_time = _in_time(clock, at)
     return _end(state, clock, at, Happening.STOPPED_IN_TIME if in_time else Happening.STOPPED_AFTER)
+
+
+def fire_until(state: State, clock: Clock, at: int) -> tuple[Fired, ...]:
+    """Let the clock's moments come that lie before ``at``, which is known already: it was started of late."""
+    told = []
+    while clock.fired < len(clock.moments) and clock.started_at + clock.moments[clock.fired] < at:
+        told.append(fire(state, clock))
+    return tuple(told)
 
 
 def leave(state: State, clock: Clock, at: int) -> tuple[Fired, ...]:
     """End a clock whose customer has gone; return the fired moments that this proves wrong."""
     if clock.stopped_at is not None:
         return ()
-    return _end(state, clock, at, Happening.LEFT)
+    return _end(state, clock, max(at, clock.started_at), Happening.LEFT)
 
 
 def resume(state: State, clock: Clock) -> None:

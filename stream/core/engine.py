@@ -14,7 +14,7 @@ from msgspec.structs import replace
 from stream.core import attributes, clocks, findings, issues, kinds, lifecycle, messages, rules, service
 from stream.core.annotation import EMPTY, Annotation
 from stream.core.book import RuleBook
-from stream.core.clocks import Due
+from stream.core.clocks import Due, Fired
 from stream.core.events import (
     AgentStatus,
     AnyEvent,
@@ -35,6 +35,7 @@ from stream.core.events import (
     Tick,
     Timer,
 )
+from stream.core.issues import IssueEvent
 from stream.core.rules import Rule
 from stream.core.state import State
 from stream.core.work import Step, Work
@@ -178,14 +179,27 @@ def _fire(work: Work, due: Due) -> None:
         if hit is not None:
             work.tell_hit(hit, clock_id=due.clock_id)
         return
-    finding = findings.of_clock(work.book, state, fired)
+    _tell(work, fired)
+    if state.closed_at is not None:
+        # An issue outlives its conversation: the summary's next revision says so.
+        work.summarise()
+
+
+def _tell(work: Work, fired: Fired) -> None:
+    finding = findings.of_clock(work.book, work.state, fired)
     if finding is None:
         work.note("clock_without_policy")
     else:
         work.tell(finding)
-    if state.closed_at is not None:
-        # An issue outlives its conversation: the summary's next revision says so.
-        work.summarise()
+
+
+def _apply_issue(work: Work, event: IssueEvent, t: int) -> None:
+    after = issues.apply(work.book, work.state, event, t)
+    for fired in after.told:
+        _tell(work, fired)
+    work.take_back(tuple(after.wrong))
+    for name in after.counted:
+        work.note(name)
 
 
 def _apply(work: Work, event: AnyEvent, t: int) -> bool:
@@ -225,10 +239,7 @@ def _apply(work: Work, event: AnyEvent, t: int) -> bool:
             | IssueResumed()
             | IssueResolved()
         ):
-            wrong, counted = issues.apply(work.book, state, event, t)
-            work.take_back(tuple(wrong))
-            for name in counted:
-                work.note(name)
+            _apply_issue(work, event, t)
         case _:
             raise AssertionError(f"no case for {type(event).__name__}")
     return True

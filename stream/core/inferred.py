@@ -67,7 +67,7 @@ def hand_off(book: RuleBook, state: State, party: str, t: int) -> list[Fired]:
     if issue.status != IssueState.HANDED_OFF or issue.leg != to:
         state.count(HAND_OFF_INFERRED)
     event = IssueHandedOff(conversation_id=state.conversation_id, at=t, issue_id=issue.issue_id, to=to)
-    wrong, _ = issues.apply(book, state, event, t, said=True)
+    wrong = issues.apply(book, state, event, t, said=True).wrong
     if issue.answered_at is not None and issue.answered_at > t and issue.leg == to:
         # Told of late: the answer is known already.
         wrong += _answer(book, state, issue, to, issue.answered_at)
@@ -89,7 +89,7 @@ def answer(book: RuleBook, state: State, party: str, t: int) -> list[Fired]:
 
 def _answer(book: RuleBook, state: State, issue: Issue, by: str, t: int) -> list[Fired]:
     event = IssueAnswered(conversation_id=state.conversation_id, at=t, issue_id=issue.issue_id, by=by)
-    return issues.apply(book, state, event, t, said=True)[0]
+    return issues.apply(book, state, event, t, said=True).wrong
 
 
 def _owing(book: RuleBook, state: State, issue: Issue, party: str) -> str | None:

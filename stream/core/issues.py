@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
+from typing import NamedTuple
 
 from stream.core import clocks
 from stream.core.book import RuleBook
@@ -91,10 +92,16 @@ TRANSITIONS: Mapping[tuple[IssueState, type[IssueEvent | ChatEvent]], IssueState
 }
 
 
-def apply(
-    book: RuleBook, state: State, event: IssueEvent, t: int, *, said: bool = False
-) -> tuple[list[Fired], list[str]]:
-    """Apply an issue's event; return the told moments it disproves, and what is to be counted.
+class Applied(NamedTuple):
+    """What an issue's event came to: told moments it disproves, names to be counted, moments to be told."""
+
+    wrong: list[Fired]
+    counted: list[str]
+    told: tuple[Fired, ...] = ()
+
+
+def apply(book: RuleBook, state: State, event: IssueEvent, t: int, *, said: bool = False) -> Applied:
+    """Apply an issue's event.
 
     ``said``: nobody sent the event, an agent's words stand for it.
 
@@ -119,14 +126,26 @@ def apply(
         counted.append("issue_event_out_of_place")
     elif issue.status in OVER and after not in OVER:
         counted.append("issue_reopened")
-    wrong = _tell_clocks(book, state, issue, event, t)
+    known_at = _answered_before(issue, t) if isinstance(event, IssueHandedOff) and not said else None
+    wrong, told = _tell_clocks(book, state, issue, event, t, known_at)
     if after is not None:
         _move(book, state, issue, event, after, t)
         issue.leg_from_text = said and after is _HANDED_OFF
-    return wrong, counted
+        if known_at is not None:
+            answer = IssueAnswered(
+                conversation_id=state.conversation_id, at=known_at, issue_id=issue.issue_id
+            )
+            _move(book, state, issue, answer, _ANSWERED, known_at)
+    return Applied(wrong, counted, told)
 
 
-def _open(book: RuleBook, state: State, event: IssueEvent, t: int) -> tuple[list[Fired], list[str]]:
+def _answered_before(issue: Issue, t: int) -> int | None:
+    """Return when an answer came that nobody was known to owe, where it is later than ``t``."""
+    at = issue.answered_at
+    return at if at is not None and at > t and issue.leg == AGENT and issue.status not in OVER else None
+
+
+def _open(book: RuleBook, state: State, event: IssueEvent, t: int) -> Applied:
     issue = _adopted(state, event, t)
     if issue is None:
         issue = Issue(
@@ -138,9 +157,9 @@ def _open(book: RuleBook, state: State, event: IssueEvent, t: int) -> tuple[list
     if not any(state.names[clock.kind] == RESOLUTION for clock in clocks_of(state, issue)):
         clocks.start_by_policy(book, state, RESOLUTION, t, issue=issue.issue_id)
     if isinstance(event, IssueOpened):
-        return [], []
-    wrong, counted = apply(book, state, event, t)
-    return wrong, ["unknown_issue", *counted]
+        return Applied([], [])
+    after = apply(book, state, event, t)
+    return after._replace(counted=["unknown_issue", *after.counted])
 
 
 def _adopted(state: State, event: IssueEvent, t: int) -> Issue | None:
@@ -192,7 +211,7 @@ def _time_from_opening(book: RuleBook, state: State, issue: Issue) -> None:
     A clock that was late already stays as it was told.
     """
     policy = clocks.policy_for(book, state, RESOLUTION, issue.opened_at, issue=issue.issue_id)
-    if policy is None or issue.status == _RESOLVED:
+    if policy is None or issue.status in OVER:
         return
     for clock in clocks_of(state, issue):
         if state.names[clock.kind] == RESOLUTION:
@@ -240,10 +259,12 @@ def _holder(issue: Issue) -> str:
     return PAUSED_LEG if issue.status == _PAUSED else issue.leg
 
 
-def _tell_clocks(book: RuleBook, state: State, issue: Issue, event: IssueEvent, t: int) -> list[Fired]:
-    """Let the event start, answer, stop or pause the issue's clocks; return the moments it disproves."""
+def _tell_clocks(
+    book: RuleBook, state: State, issue: Issue, event: IssueEvent, t: int, known_at: int | None
+) -> tuple[list[Fired], tuple[Fired, ...]]:
+    """Let the event start, answer, stop or pause the issue's clocks; return what is wrong, and to tell."""
     if isinstance(event, IssueHandedOff):
-        return _hand_off(book, state, issue, event.to or SOME_DEPARTMENT, t)
+        return _hand_off(book, state, issue, event.to or SOME_DEPARTMENT, t, known_at)
     wrong: list[Fired] = []
     departments = _departments(state, issue)
     for clock in clocks_of(state, issue):
@@ -259,26 +280,34 @@ def _tell_clocks(book: RuleBook, state: State, issue: Issue, event: IssueEvent, 
             wrong += clocks.pause(state, clock, t)
     if isinstance(event, IssueAnswered):
         issue.answered_at = t if issue.answered_at is None else max(issue.answered_at, t)
-    return wrong
+    return wrong, ()
 
 
-def _hand_off(book: RuleBook, state: State, issue: Issue, party: str, t: int) -> list[Fired]:
-    """Start the party's clock, unless it owes already; whoever owed before does so no more."""
+def _hand_off(
+    book: RuleBook, state: State, issue: Issue, party: str, t: int, known_at: int | None
+) -> tuple[list[Fired], tuple[Fired, ...]]:
+    """Start the party's clock, unless it owes already; whoever owed before does so no more.
+
+    Told of late it finds what came since: what was due before that is to be told.
+    """
     wrong: list[Fired] = []
     for clock in clocks_of(state, issue):
         if state.names[clock.kind] != LEG or clock.started_at > t or clock.stopped_at is not None:
             continue
         if _party(state, clock) == party:
-            return wrong
+            return wrong, ()
         wrong += clocks.stop(state, clock, t)
     started = clocks.start_by_policy(book, state, LEG, t, issue=issue.issue_id, party=party)
-    if started is not None and t < issue.leg_since:
-        # Told of late: what came after it is known.
-        if issue.answered_at is not None and issue.answered_at >= t:
-            clocks.answer(state, started, issue.answered_at)
-        else:
-            clocks.stop(state, started, issue.leg_since)
-    return wrong
+    if known_at is None and t < issue.leg_since and issue.answered_at is not None and issue.answered_at >= t:
+        known_at = issue.answered_at
+    told: tuple[Fired, ...] = ()
+    if started is not None and known_at is not None:
+        told = clocks.fire_until(state, started, known_at)
+        clocks.answer(state, started, known_at)
+    elif started is not None and t < issue.leg_since:
+        told = clocks.fire_until(state, started, issue.leg_since)
+        clocks.stop(state, started, issue.leg_since)
+    return wrong, told
 
 
 def _departments(state: State, issue: Issue) -> set[str]:

@@ -210,7 +210,7 @@ def test_kind_that_no_policy_times_is_run_by_no_rule_and_leaves_no_trace() -> No
 
 def test_only_kinds_that_say_so_are_run_by_rules() -> None:
     assert kinds.BY_RULE == ("comfort",)
-    assert {name for name, kind in KINDS.items() if not kind.timed_anew} == {abandonment.ABANDONMENT}
+    assert not KINDS[abandonment.ABANDONMENT].timed_anew, "its moments are the customer's, not the policy's"
 
 
 # The customer who leaves ----------------------------------------------------------------------------------
@@ -296,3 +296,9 @@ def test_word_in_time_told_of_after_the_breach_takes_it_back() -> None:
     chat = Chat().say(0, "customer").tick(130).say(60, "agent")
     assert chat.told() == [(50, "raised"), (120, "raised"), (120, "corrected")]
     assert chat.findings[-1].status is FindingStatus.CORRECTED
+
+
+def test_close_stamped_before_the_question_ends_its_clocks_where_they_began() -> None:
+    chat = Chat().say(10, "customer").event(9, "conversation.closed", by="agent")
+    assert chat.state is not None
+    assert [clock.stopped_at for clock in clocks.all_of(chat.state)] == [10_000]
