@@ -23,14 +23,14 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import Protocol
 
-from stream import wire
-from stream.core.events import Received, Tick, Timer
+from stream.core.events import Timer
 from stream.core.state import APPLIED, Source, UnsupportedVersionError
 from stream.runtime.conversations import Applied, Conversations, Input, Knowledge
 from stream.runtime.customers import Contacted, Told, last_tick
 from stream.runtime.kafka import customers, outputs
 from stream.runtime.kafka.changelog import Replay
 from stream.runtime.kafka.customers import CustomerSide, ReadCustomers
+from stream.runtime.kafka.decoding import decode, record_of
 from stream.runtime.kafka.exits import Exit, WorkerExit, describe
 from stream.runtime.kafka.feed import Record
 from stream.runtime.kafka.inbox import Fed, Inbox
@@ -278,10 +278,7 @@ class ConversationProcessor:
         contacts: list[Contacted] = []
         refused: list[tuple[Fed, Record, InvalidMessage]] = []
         for one in fed:
-            if self._sources[one.batch.topic] is Source.CONTACTS:
-                self._decode_contacts(one, contacts, refused)
-            else:
-                self._decode(one, inputs, refused)
+            self._decode(one, inputs, contacts, refused)
         applied = self._apply(fed, inputs, refused)
         self._shared.observer.applied(inputs, applied, time.perf_counter() - begun)
         told = await self._apply_contacts(fed, contacts, last_tick(inputs), refused)
@@ -300,41 +297,24 @@ class ConversationProcessor:
         self._told.put_nowait(batch)
 
     def _decode(
-        self, fed: Fed, inputs: list[Input], refused: list[tuple[Fed, Record, InvalidMessage]]
+        self,
+        fed: Fed,
+        inputs: list[Input],
+        contacts: list[Contacted],
+        refused: list[tuple[Fed, Record, InvalidMessage]],
     ) -> None:
         source = self._sources[fed.batch.topic]
-        live = self._shared.live
-        for record in fed.batch.records:
-            raw = record.value or b""
-            try:
-                if source is Source.MESSAGES:
-                    received_at = record.timestamp if live else None
-                    item: Received | Timer = wire.decode(raw, received_at=received_at, key=record.key)
-                elif source is Source.TIMERS:
-                    item = wire.read(Timer, raw)
-                else:
-                    # Read and counted; what an acknowledgement does belongs to escalation.
-                    wire.read_control(raw)
-                    self._poison = 0
-                    continue
-            except InvalidMessage as problem:
-                self._refuse(fed, record, problem, refused)
-            else:
-                self._poison = 0
-                inputs.append(Input(item, source, record.offset))
-
-    def _decode_contacts(
-        self, fed: Fed, contacts: list[Contacted], refused: list[tuple[Fed, Record, InvalidMessage]]
-    ) -> None:
         for record in fed.batch.records:
             try:
-                contact, summary = wire.read_contact(record.value or b"")
+                item = decode(source, record, live=self._shared.live)
             except InvalidMessage as problem:
                 self._refuse(fed, record, problem, refused)
-            else:
-                self._poison = 0
-                packed = b"" if summary is None else wire.pack_summary(summary)
-                contacts.append(Contacted(contact, packed, record.offset))
+                continue
+            self._poison = 0
+            if isinstance(item, Input):
+                inputs.append(item)
+            elif item is not None:
+                contacts.append(item)
 
     async def _apply_contacts(
         self,
@@ -348,7 +328,7 @@ class ConversationProcessor:
         await self.side.recovered()
         told, broken = self.side.apply(self._shared.knowledge().book.limits, contacts, tick)
         for offset in broken:
-            owner, record = _record_of(Source.CONTACTS, offset, fed, self._sources)
+            owner, record = record_of(Source.CONTACTS, offset, fed, self._sources)
             self._refuse(owner, record, InvalidMessage(Reason.INTERNAL, "contact"), refused)
         self._shared.observer.told(told)
         return told
@@ -380,7 +360,7 @@ class ConversationProcessor:
             return self.conversations.apply(knowledge, inputs)
         except Exception as error:
             # A tick writes back on its way, so a batch with one cannot be tried again.
-            if any(_is_tick(entry) for entry in inputs):
+            if last_tick(inputs) is not None:
                 raise
             logger.error(  # noqa: TRY400 - an exception's own text may quote the message
                 "a batch of partition %d cannot be applied, trying one by one: %s",
@@ -403,7 +383,7 @@ class ConversationProcessor:
                 done.merge(self.conversations.apply(knowledge, [entry]))
             except Exception as error:  # noqa: BLE001 - any bug; the traceback was just logged
                 problem = InvalidMessage(Reason.INTERNAL, type(error).__name__)
-                owner, record = _record_of(entry.source, entry.offset, fed, self._sources)
+                owner, record = record_of(entry.source, entry.offset, fed, self._sources)
                 self._refuse(owner, record, problem, refused)
         return done
 
@@ -502,18 +482,3 @@ class ConversationProcessor:
         while more := self.conversations.take_due(until):
             timers += more
         return timers
-
-
-def _is_tick(entry: Input) -> bool:
-    return isinstance(entry.item, Received) and isinstance(entry.item.event, Tick)
-
-
-def _record_of(
-    source: Source, offset: int, fed: Sequence[Fed], sources: dict[str, Source]
-) -> tuple[Fed, Record]:
-    for one in fed:
-        if sources[one.batch.topic] is source:
-            for record in one.batch.records:
-                if record.offset == offset:
-                    return one, record
-    raise LookupError(f"no record at offset {offset}")
