@@ -27,6 +27,24 @@ _NOT_PUBLIC = tuple(
 )
 """What `is_global` of some Python versions lets pass."""
 
+_METADATA = frozenset(
+    map(
+        ipaddress.ip_address,
+        (
+            "169.254.169.254",  # AWS, Azure, Google, Tencent and others
+            "169.254.170.2",  # AWS, credentials of containers
+            "169.254.170.23",
+            "fd00:ec2::254",  # AWS, over IPv6
+            "fd00:ec2::23",
+            "100.100.100.200",  # Alibaba Cloud
+            "168.63.129.16",  # Azure; to look at, a public address
+            "192.0.0.192",  # Oracle Cloud
+        ),
+    )
+)
+"""Where clouds hand out their machines' credentials. No receiver lives there: `allow_private: true`, or a
+host's name, does not open them; only a network that is written out does."""
+
 
 @dataclass(frozen=True, slots=True)
 class AllowPrivate:
@@ -53,7 +71,8 @@ def may_connect(address: str, allow: AllowPrivate) -> bool:
     inner = _embedded(ip)
     if any(_never(candidate) for candidate in (ip, inner)):
         return False
-    if allow.everything or (inner.is_global and not any(ip in network for network in _NOT_PUBLIC)):
+    public = inner.is_global and not any(ip in network for network in _NOT_PUBLIC)
+    if (public or allow.everything) and not {ip, inner} & _METADATA:
         return True
     return any(inner in network or ip in network for network in allow.networks)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+from asyncio.selector_events import BaseSelectorEventLoop
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
 
+from alerts import http, net
 from alerts.config import AlertsConfig, ReceiverConfig, ReceiverType, Secret, parse
 from alerts.http import HttpSender
 from alerts.model import Reason
@@ -105,6 +107,12 @@ PRIVATE = [
     "::ffff:10.0.0.1",
     "::ffff:a9fe:a9fe",
     "::127.0.0.1",
+    "100.100.100.200",
+    "168.63.129.16",
+    "192.0.0.192",
+    "fd00:ec2::254",
+    "::ffff:168.63.129.16",
+    "64:ff9b::a83f:8110",
     "64:ff9b::7f00:1",
     "64:ff9b::a00:1",
     "64:ff9b:1::1",
@@ -156,6 +164,18 @@ def test_allowances_are_as_wide_as_they_say(case: str) -> None:
     assert may_connect(address, configured(allow)) is allowed
 
 
+METADATA = ["169.254.169.254", "100.100.100.200", "168.63.129.16", "fd00:ec2::254", "::ffff:169.254.169.254"]
+
+
+@pytest.mark.parametrize("address", METADATA)
+def test_where_clouds_keep_credentials_is_opened_by_nothing_but_its_own_network(address: str) -> None:
+    assert not may_connect(address, AllowPrivate(everything=True))
+    host = AllowPrivate(hosts=frozenset({"relay.local"})).for_host("relay.local")
+    assert not may_connect(address, host)
+    network = "fd00::/8" if address.startswith("fd") else "0.0.0.0/0"
+    assert may_connect(address, configured([network]))
+
+
 def test_an_allowed_host_is_allowed_in_its_own_name_only() -> None:
     allow = configured(["Relay.local"])
     assert may_connect("10.0.0.1", allow.for_host("relay.local."))
@@ -175,6 +195,15 @@ LITERALS = [
     "LOCALHOST",
     "localhost.",
     "127.0.0.1.",
+    "0177.0.0.1",
+    "0x7f.0.0.1",
+    "127.0.1",
+    "0",
+    "0.0.0.0",
+    "[::]",
+    "[::1]",
+    "[::127.0.0.1]",
+    "[64:ff9b::7f00:1]",
     "０.０.０.０",
     "①②⑦.⓪.⓪.①",
 ]
@@ -215,6 +244,77 @@ async def test_a_name_that_changes_its_address_between_lookups_is_refused() -> N
     assert first == Verdict(Answer.UNREACHABLE, Reason.CONNECT)  # allowed, but nobody listens there
     assert second == Verdict(Answer.PERMANENT, Reason.ADDRESS_REFUSED)
     assert reached == []
+
+
+async def test_the_connection_goes_to_the_very_address_that_was_judged(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Each lookup gives another address; what is connected to was judged just before."""
+    seen: list[tuple[str, str]] = []
+    judge = net.may_connect
+    connect = BaseSelectorEventLoop.sock_connect
+
+    def judged(address: str, allow: AllowPrivate) -> bool:
+        seen.append(("judged", address))
+        return judge(address, allow)
+
+    async def connected(loop: Any, sock: socket.socket, address: Any) -> None:
+        seen.append(("connected", address[0]))
+        await connect(loop, sock, address)
+
+    monkeypatch.setattr(http, "may_connect", judged)
+    monkeypatch.setattr(BaseSelectorEventLoop, "sock_connect", connected)
+    names = Names(rebind=["127.0.0.2", "127.0.0.1", "127.0.0.3"])
+    allow = configured(["127.0.0.2/32", "127.0.0.3/32"])
+    async with listening() as (port, reached):
+        for _ in range(3):
+            await send(f"http://rebind.example:{port}/x", allow, names)
+    assert seen == [
+        ("judged", "127.0.0.2"),
+        ("connected", "127.0.0.2"),
+        ("judged", "127.0.0.1"),
+        ("judged", "127.0.0.3"),
+        ("connected", "127.0.0.3"),
+    ]
+    assert reached == []
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_redirect_into_the_private_network_is_not_followed(status: int) -> None:
+    """The receiver itself may be reached; where it points to is listened on, and hears nothing."""
+
+    async def redirect(_: web.Request) -> web.Response:
+        return web.Response(status=status, headers={"Location": f"http://127.0.0.1:{port}/latest/meta-data"})
+
+    async with listening() as (port, reached):
+        app = web.Application()
+        app.router.add_route("*", "/{tail:.*}", redirect)
+        runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await runner.setup()
+        await web.TCPSite(runner, "127.0.0.2", 0).start()
+        try:
+            there = runner.addresses[0][1]
+            verdict = await send(f"http://127.0.0.2:{there}/x", configured(["127.0.0.2/32"]))
+        finally:
+            await runner.cleanup()
+    assert (verdict.answer, verdict.reason) == (Answer.PERMANENT, Reason.REDIRECTED)
+    assert reached == []
+
+
+async def test_of_several_addresses_only_the_allowed_one_is_tried() -> None:
+    class Both(Names):
+        async def resolve(
+            self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+        ) -> list[ResolveResult]:
+            return [
+                ResolveResult(hostname=host, host=address, port=port, family=socket.AF_INET, proto=0, flags=0)
+                for address in ("169.254.169.254", "127.0.0.1")
+            ]
+
+    async with listening() as (port, reached):
+        verdict = await send(f"http://both.example:{port}/x", configured(["127.0.0.1"]), Both())
+    assert verdict.answer is Answer.ACCEPTED
+    assert reached == [f"both.example:{port}"]
 
 
 async def test_an_allowed_host_is_reached() -> None:

@@ -51,6 +51,7 @@ class Receiver:
         self.ids: list[str] = []
         self.bodies: dict[str, dict[str, Any]] = {}
         self.status = 200
+        self.refused = 0
         receiver = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -60,6 +61,8 @@ class Receiver:
                     name = self.headers["webhook-id"]
                     receiver.ids.append(name)
                     receiver.bodies[name] = json.loads(body)
+                else:
+                    receiver.refused += 1
                 self.send_response(receiver.status)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
@@ -100,6 +103,7 @@ class Installation:
     hook: str | None = None
     kafka: dict[str, Any] = field(default_factory=dict)
     settings_of: dict[str, Any] = field(default_factory=dict)
+    run: str = RUN
     processes: list[Process] = field(default_factory=list)
 
     @property
@@ -257,7 +261,7 @@ class Installation:
         **kafka: Any,
     ) -> Process:
         """Start a worker as a process of its own."""
-        process = Process(self.config(name, **kafka), name, driver, roles)
+        process = Process(self.config(name, **kafka), name, driver, roles, self.run)
         self.processes.append(process)
         return process
 
@@ -271,9 +275,11 @@ class Installation:
 class Process:
     """A worker process; its log is `<worker>.log` beside its configuration."""
 
-    def __init__(self, config: Path, name: str, driver: Driver, roles: Iterable[Role]) -> None:
+    def __init__(
+        self, config: Path, name: str, driver: Driver, roles: Iterable[Role], run: str = RUN
+    ) -> None:
         self.log = config.with_suffix(".log")
-        arguments = [sys.executable, "-c", RUN, str(config), driver, ",".join(roles)]
+        arguments = [sys.executable, "-c", run, str(config), driver, ",".join(roles)]
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
                 arguments, cwd=ROOT, stderr=log, stdout=log, env=dict(os.environ)
