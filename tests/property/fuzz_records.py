@@ -30,8 +30,9 @@ from stream.runtime.kafka.feed import RecordBatch
 from stream.runtime.kafka.inbox import Fed, Inbox
 from stream.runtime.kafka.membership import Heartbeats
 from stream.runtime.kafka.names import Names
-from stream.runtime.kafka.partition import ConversationProcessor, Shared
+from stream.runtime.kafka.partition import ConversationProcessor
 from stream.runtime.kafka.publisher import Confirmation, Headers, Publisher, Row
+from stream.runtime.kafka.shared import Shared
 from stream.settings import Kafka
 from stream.wire import InvalidMessage
 from tests.property.mutants import Mutants, dumped

@@ -13,7 +13,8 @@ from stream.runtime.kafka.changelog import Replay
 from stream.runtime.kafka.inbox import Inbox
 from stream.runtime.kafka.membership import Heartbeats
 from stream.runtime.kafka.names import Names
-from stream.runtime.kafka.partition import ConversationProcessor, Shared
+from stream.runtime.kafka.partition import ConversationProcessor
+from stream.runtime.kafka.shared import Shared
 from stream.settings import Kafka
 from stream.testing import eventually
 

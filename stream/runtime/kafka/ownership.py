@@ -22,8 +22,9 @@ from stream.runtime.kafka.exits import Exit, WorkerExit
 from stream.runtime.kafka.inbox import Fed, Inbox
 from stream.runtime.kafka.membership import Heartbeats
 from stream.runtime.kafka.names import Names
-from stream.runtime.kafka.partition import ConversationProcessor, Shared
+from stream.runtime.kafka.partition import ConversationProcessor
 from stream.runtime.kafka.planning import AlertProcessor
+from stream.runtime.kafka.shared import Shared
 
 logger = logging.getLogger(__name__)
 

@@ -45,10 +45,10 @@ from stream.runtime.kafka.membership import Heartbeats
 from stream.runtime.kafka.monitor import Broker, Monitor, outage_survived
 from stream.runtime.kafka.names import ALL_ROLES, Names, Role
 from stream.runtime.kafka.ownership import Ownership
-from stream.runtime.kafka.partition import Shared
 from stream.runtime.kafka.planning import AlertProcessor
 from stream.runtime.kafka.preparation import ACTIVATED, Shelf, check_topics
 from stream.runtime.kafka.publisher import Publisher, Row, confirm
+from stream.runtime.kafka.shared import Shared
 from stream.runtime.kafka.timers import ClockDriver
 from stream.runtime.kafka.watchdog import Watchdog
 from stream.runtime.listening import Listening
