@@ -53,6 +53,11 @@ check: install
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 
+# The first part needs no network, and is among the tests.
+audit: install
+	@$(BIN)/python -m pytest -q tests/unit/test_dependencies_audit.py
+	@$(BIN)/python deploy/audit.py
+
 docs: install
 	@$(BIN)/python -m stream.docs docs
 
