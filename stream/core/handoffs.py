@@ -29,7 +29,7 @@ _FARTHEST: Final = 8
 """Characters between a department and what is done with it: 那边的同事尽快."""
 
 _TOWARDS: Final = re.compile(
-    "(?:[给到至与和跟向下了的您你这那边该此]|一下|当地|相关|对应|我们|咱们|第三方){0,6}"
+    "(?:[您你][^给]{0,6}(?=给))?(?:[给到至与和跟向下了的您你这那边该此]|一下|当地|相关|对应|我们|咱们|第三方){0,6}"
 )
 """Between an act and the department it turns to: 反馈给您的站点."""
 
@@ -49,7 +49,7 @@ _ASKED: Final = re.compile("麻烦|辛苦|烦请|自行|自己|直接|您再|你
 _ADDRESSED: Final = re.compile("[您你亲]")
 
 _WAITS: Final = re.compile(
-    "(?:等待?|待|让|请|由|催促?|看|关注|联系|需要?|跟|和|与|向|给|找|问|如果?|若|通知|反馈给?)(?:[您你的一下]|这边|那边)*$"
+    "(?:等待?|待|让|请|由|催促?|看|关注|联系|需要?|跟|和|与|向|给|找|问|如果?|若|通知|反馈给?|方便|会)(?:[您你的一下]|这边|那边|相关)*$"
 )
 """Before a department that has yet to answer: 等仓库回复."""
 

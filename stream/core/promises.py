@@ -124,6 +124,9 @@ _DONE_AFTER: Final = re.compile("[看询找阅]?(?:一下)?(?:了|过|好了|完
 _FUTURE: Final = re.compile("会|将|要|准备|马上|尽快")
 _WILL: Final = re.compile("会(?!员|议)|将")
 
+_SO_THAT: Final = re.compile("以便|为了|方便(?=我|妹|小|专员|工作人员)")
+"""Before an act: what the customer is asked for, and not what is promised."""
+
 _ATTRIBUTE: Final = re.compile("的(?!$|[呢呀哦哈啊噢喔哟呦嘞哒吧嗯亲嫩])")
 """Behind an act: 发货的商品 names a thing."""
 
@@ -318,7 +321,7 @@ def _is_promised(pledge: Pledge, clause: Clause, before: str, named: str, *, is_
         text = clause.message.text
         possible = able or ABLE.search(text, clause.start + len(named), clause.end) is not None
         return pledge.kind not in _TALKS or ours or not possible
-    if clause.requests:
+    if clause.requests or _SO_THAT.search(before):
         return False  # the customer is to do something first
     if Need.WILL in pledge.needs and not able and _WILL.search(before):
         return True
