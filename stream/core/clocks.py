@@ -397,6 +397,13 @@ def retime(state: State, clock: Clock, moments: Sequence[int], target: int, t: i
         _settle(state, clock)
 
 
+def backdate(state: State, clock: Clock, policy: ClockPolicy, at: int) -> None:
+    """Let a clock that is not late yet count by a policy from ``at``: what it is for began there."""
+    if clock.state in {ClockState.RUNNING, ClockState.PAUSED}:
+        clock.started_at, clock.policy = at, state.intern(policy.id)
+        retime(state, clock, policy.moments(at, clock.stood_ms), len(policy.warn_ms), state.last_at)
+
+
 def stood_ms(clock: Clock, until: int, worktime: Worktime = ALWAYS) -> int:
     """Return how long the clock has stood still until then, in milliseconds of its policy's time."""
     if clock.paused_at is None:

@@ -29,7 +29,7 @@ from stream.core.events import (
     IssueResolved,
     IssueResumed,
 )
-from stream.core.state import Clock, ClockState, Issue, State
+from stream.core.state import Clock, Issue, State
 from stream.core.worktime import ALWAYS
 
 IssueEvent = IssueOpened | IssueHandedOff | IssueAnswered | IssuePaused | IssueResumed | IssueResolved
@@ -215,10 +215,7 @@ def _time_from_opening(book: RuleBook, state: State, issue: Issue) -> None:
         return
     for clock in clocks_of(state, issue):
         if state.names[clock.kind] == RESOLUTION:
-            if clock.state in {ClockState.RUNNING, ClockState.PAUSED}:
-                clock.started_at, clock.policy = issue.opened_at, state.intern(policy.id)
-                moments = policy.moments(clock.started_at, clock.stood_ms)
-                clocks.retime(state, clock, moments, len(policy.warn_ms), state.last_at)
+            clocks.backdate(state, clock, policy, issue.opened_at)
             return
     clocks.start_by_policy(book, state, RESOLUTION, issue.opened_at, issue=issue.issue_id)
 

@@ -26,7 +26,7 @@ def act(book: RuleBook, state: State, deed: Deed, kind: str, mode: Mode, t: int)
     if deed is Deed.STARTS:
         covered = any(_covers(clock, t) for clock in of_kind)
         if book.times(kind) and not covered and t >= state.settling.get(state.intern(kind), t):
-            clocks.start_by_policy(book, state, kind, t)
+            _start(book, state, kind, of_kind, t)
         return ()
     if book.times(kind) and (deed is Deed.STOPS or mode in PERSONAL):
         name = state.intern(kind)
@@ -41,6 +41,15 @@ def act(book: RuleBook, state: State, deed: Deed, kind: str, mode: Mode, t: int)
         elif mode in (PERSONAL if policy is None else policy.counts):
             wrong += clocks.answer(state, clock, t)
     return wrong
+
+
+def _start(book: RuleBook, state: State, kind: str, of_kind: list[Clock], t: int) -> None:
+    """Start a clock, or let the one that began later, where this is told of late, begin here."""
+    later = next((clock for clock in of_kind if clock.stopped_at is None and clock.started_at > t), None)
+    if later is None:
+        clocks.start_by_policy(book, state, kind, t)
+    elif (policy := clocks.policy_for(book, state, kind, t)) is not None:
+        clocks.backdate(state, later, policy, t)
 
 
 def _covers(clock: Clock, t: int) -> bool:
