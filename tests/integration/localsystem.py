@@ -11,7 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, closing
 from pathlib import Path
 from typing import Any
@@ -83,12 +83,12 @@ async def running(path: Path) -> AsyncIterator[tuple[LocalSystem, Addresses]]:
 class Up:
     """`yanshao up` as a process; its output is `up.log` beside its configuration."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, command: Sequence[str] = ("-m", "stream.cli")) -> None:
         self.log = path.with_name("up.log")
         with self.log.open("ab") as log:
             self._start = log.tell()
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "stream.cli", "--config", str(path), "up"],
+                [sys.executable, *command, "--config", str(path), "up"],
                 cwd=ROOT,
                 stdout=log,
                 stderr=log,
