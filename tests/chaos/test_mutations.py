@@ -46,8 +46,13 @@ A_SURE_HIT = [
 """Kills amid requests while alerts wait for a receiver that fails."""
 
 
-async def local_round(folder: Path, seed: int, planned: list[Strike], seconds: int = SECONDS) -> Verdict:
+def folder_of(parent: Path, seed: int) -> Path:
+    folder = parent / str(seed)
     folder.mkdir()
+    return folder
+
+
+async def local_round(folder: Path, seed: int, planned: list[Strike], seconds: int = SECONDS) -> Verdict:
     hook = Hook()
     try:
         known = day.knowledge(PACKS, folder / "packs")
@@ -59,7 +64,6 @@ async def local_round(folder: Path, seed: int, planned: list[Strike], seconds: i
 
 
 async def kafka_round(folder: Path, seed: int, planned: list[Strike]) -> Verdict:
-    folder.mkdir()
     with socket.create_server((HOST, 0)) as free:
         port = free.getsockname()[1]
     hook, proxy = Hook(), Proxy(port)
@@ -102,10 +106,10 @@ async def test_a_bug_put_back_into_the_embedded_runtime_is_seen(
 
     async def mixed(seed: int) -> Verdict:
         planned = strikes(seed, localround.FAULTS, "kill amid", STRIKES, SECONDS)
-        return await local_round(tmp_path / str(seed), seed, planned)
+        return await local_round(folder_of(tmp_path, seed), seed, planned)
 
     async def sure(seed: int) -> Verdict:
-        return await local_round(tmp_path / str(seed), seed, A_SURE_HIT, SHORT_SECONDS)
+        return await local_round(folder_of(tmp_path, seed), seed, A_SURE_HIT, SHORT_SECONDS)
 
     took, seen = await rounds_until_seen(*((mixed, 0, MOST_ROUNDS) if chaos_is_long else (sure, 0, 3)))
     with capsys.disabled():
@@ -128,7 +132,7 @@ async def test_a_bug_put_back_into_the_kafka_runtime_is_seen(
 
     async def mixed(seed: int) -> Verdict:
         planned = strikes(seed, kafkaround.FAULTS, "hold and kill", STRIKES, SECONDS)
-        return await kafka_round(tmp_path / str(seed), seed, planned)
+        return await kafka_round(folder_of(tmp_path, seed), seed, planned)
 
     took, seen = await rounds_until_seen(mixed, 0, MOST_ROUNDS)
     with capsys.disabled():

@@ -106,7 +106,7 @@ class Load:
 
 
 def load(seed: int, begun: int, seconds: int = SECONDS) -> Load:
-    """Return what a round sends; the same arguments give the same bytes. A load takes eleven seconds or more."""
+    """Return what a round sends; the same arguments give the same bytes. Eleven seconds are the least."""
     made = _Maker(Random(f"load {seed}"), Load(seed, begun, seconds))
     last_start = seconds * 1_000 - QUIET_MS
     for number in range(CHATS):
