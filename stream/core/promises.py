@@ -141,6 +141,11 @@ _TALKS: Final = frozenset({Kind.CHECK, Kind.HANDLE})
 _TELLS: Final = frozenset({Kind.HAND_OFF, Kind.REPORT})
 """Of other departments: nothing is promised by them."""
 
+_ASKED: Final = 1
+_NAMED: Final = 2
+_PROMISES: Final = 4
+"""Signs of what a text may say: the act of a hand-off or a report, a party, anything of a promise."""
+
 
 class Promises:
     """Reads promises out of normalised texts of the service side; immutable.
@@ -148,7 +153,7 @@ class Promises:
     ``normalise`` folds phrases as the texts are folded.
     """
 
-    __slots__ = ("_acts", "_lexicon", "_parties", "_phrases", "_soon", "pledges")
+    __slots__ = ("_finder", "_lexicon", "_parties", "_phrases", "_signs", "_soon", "pledges")
 
     def __init__(
         self,
@@ -173,15 +178,23 @@ class Promises:
             terms += party.words
             self._parties.update((term.terms, party.id) for term in party.words)
         self._lexicon = Lexicon(terms, normalise)
-        # A text without one of these says nothing, whatever else stands in it.
-        acts = {
-            normalise(term.text)
-            for pledge in self.pledges
-            for slot, phrases in pledge.slots
-            if slot is not Slot.NOT
-            for term in phrases
-        } - {""}
-        self._acts = ahocorasick_rs.AhoCorasick(sorted(acts)) if acts else None
+        signs: dict[str, int] = {}
+        for term in terms:
+            sign = self._sign(term)
+            spelling = normalise(term.text)
+            if sign and spelling:
+                signs[spelling] = signs.get(spelling, 0) | sign
+        self._signs = tuple(signs.values())
+        self._finder = ahocorasick_rs.AhoCorasick(list(signs)) if signs else None
+
+    def _sign(self, term: Term) -> int:
+        """Return what the phrase is a sign of: bits of ``_PROMISES``, ``_ASKED`` and ``_NAMED``."""
+        if term.terms in self._parties:
+            return _NAMED
+        pledge, slot = self._phrases.get(term.terms, (None, Slot.NOT))
+        if pledge is None or slot is Slot.NOT:
+            return 0
+        return _ASKED if pledge.kind in _TELLS else _PROMISES
 
     def find(self, text: str) -> tuple[Said, ...]:
         """Return what a normalised text of the service side says about promises, by place.
@@ -194,11 +207,19 @@ class Promises:
     def find_all(self, texts: Sequence[str]) -> list[tuple[Said, ...]]:
         """Return what ``find`` returns of each text; those that have no phrase cost one look together."""
         found: list[tuple[Said, ...]] = [()] * len(texts)
-        if self._acts is None:
+        if self._finder is None:
             return found
         joined = Joined(texts)
-        hits = self._acts.find_matches_as_indexes(joined.text, overlapping=True)
-        numbers = [number for number, _ in joined.by_text(hits)]
+        hits = self._finder.find_matches_as_indexes(joined.text, overlapping=True)
+        signs = self._signs
+        numbers = []
+        for number, own in joined.by_text(hits):
+            seen = 0
+            for pattern, _, _ in own:
+                seen |= signs[pattern]
+            # A department without an act, or the act without one, says nothing.
+            if seen >= _PROMISES or seen == _ASKED | _NAMED:
+                numbers.append(number)
         chosen = [texts[number] for number in numbers]
         for number, text, matches in zip(numbers, chosen, self._lexicon.find_all(chosen), strict=True):
             if any(match.term.terms in self._phrases for match in matches):
@@ -237,7 +258,7 @@ class Promises:
             if pledge.id in barred or slot is Slot.NOT:
                 continue
             if pledge.kind in _TELLS:
-                one = _told(clause, match, pledge, named)
+                one = _told(clause, match, pledge, named) if named else None
                 if one is not None:
                     yield one
                 continue

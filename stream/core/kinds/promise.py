@@ -15,7 +15,7 @@ followed by its own next line, and whoever waits for a person is timed by the re
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from stream.core import clocks, inferred
@@ -55,7 +55,7 @@ def heard(book: RuleBook, state: State, message: Heard) -> tuple[Fired, ...]:
     by_person = sender.role is Role.AGENT and sender.mode in PERSONAL
     said = message.annotation.said
     if sender.role is Role.AGENT:
-        wrong = _words(book, state, message, said) if state.clock_counts else ()
+        wrong = _words(book, state, message, said)
     elif sender.role is Role.BOT:
         wrong = ()
     else:
@@ -217,12 +217,14 @@ def _running_at(state: State, t: int) -> list[Clock]:
     ]
 
 
-def _ours(state: State) -> Iterator[Clock]:
+def _ours(state: State) -> list[Clock]:
+    """Return the clocks of promises, the running first; most conversations have started none."""
     names = state.names
-    for clock in clocks.all_of(state):
-        name = names[clock.kind]
-        if name.startswith("promise:") or name == CALL_BACK:
-            yield clock
+    kinds = {kind for kind in state.clock_counts if names[kind].startswith(_NAMES)}
+    return [clock for clock in clocks.all_of(state) if clock.kind in kinds] if kinds else []
+
+
+_NAMES: Final = (f"{PROMISE}:", CALL_BACK)
 
 
 KIND: Final = Kind("承诺兑现", heard=heard, happened=happened, timed_anew=False, promised=True)
