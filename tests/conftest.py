@@ -62,7 +62,7 @@ NEEDS: dict[str, Callable[[], str | None]] = {
 LOUD = "NOT TESTED HERE"
 
 LONG_ROUNDS = 20
-"""What `make chaos` must survive of each kind; a test marked `rounds` says another number."""
+"""What `make chaos` must survive of each kind; `--chaos-rounds` or the mark `rounds` says another number."""
 
 FUZZ_ROUNDS = 10
 """Of a hundred thousand records, or requests, each: a round that fails can be run again by itself."""
@@ -85,6 +85,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="the first round's seed; the next rounds count on from it (default: 0)",
     )
     parser.addoption(
+        "--chaos-rounds",
+        type=int,
+        default=LONG_ROUNDS,
+        help=f"how many rounds of each kind the long form has (default: {LONG_ROUNDS})",
+    )
+    parser.addoption(
+        "--chaos-table", type=Path, default=None, help="write the table of all mixed rounds to this file"
+    )
+    parser.addoption(
         "--fuzz",
         choices=("short", "long"),
         default="short",
@@ -98,7 +107,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "chaos_seed" in metafunc.fixturenames:
         first = metafunc.config.getoption("--chaos-seed")
         mark = metafunc.definition.get_closest_marker("rounds")
-        most = LONG_ROUNDS if mark is None else int(mark.args[0])
+        most = metafunc.config.getoption("--chaos-rounds") if mark is None else int(mark.args[0])
         rounds = most if metafunc.config.getoption("--chaos") == "long" else 1
         metafunc.parametrize("chaos_seed", range(first, first + rounds))
     if "fuzz_seed" in metafunc.fixturenames:

@@ -1,31 +1,20 @@
-"""Options and fixtures of the chaos suite."""
+"""What the rounds of the chaos suite share."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
 from tests.chaos.driver.report import Table
 
-TABLE = pytest.StashKey[Table]()
 
-
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--chaos-table", type=Path, default=None, help="write the table of mixed rounds to this file"
-    )
-    parser.addoption(
-        "--chaos-rounds", type=int, default=None, help="so many mixed rounds of each kind, not 20"
-    )
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash[TABLE] = Table(config.getoption("--chaos-table", default=None))
-
-
-@pytest.fixture
-def chaos_table(request: pytest.FixtureRequest) -> Table:
-    """Where a mixed round adds its line."""
-    table: Table = request.config.stash[TABLE]
-    return table
+@pytest.fixture(scope="session")
+def chaos_table(request: pytest.FixtureRequest) -> Iterator[Table]:
+    """Where a mixed round adds its line; a run of several ends with the table of them."""
+    table = Table(request.config.getoption("--chaos-table"))
+    yield table
+    if len(table.rounds) > 1:
+        capture = request.config.pluginmanager.getplugin("capturemanager")
+        with capture.global_and_fixture_disabled():
+            print(f"\n{table.text()}")

@@ -211,6 +211,7 @@ async def a_round(
     )
 
 
+@pytest.mark.rounds(20)
 async def test_workers_and_broker_killed_under_load_lose_and_double_nothing(
     broker: LocalBroker, tmp_path: Path, chaos_seed: int, capsys: pytest.CaptureFixture[str]
 ) -> None:

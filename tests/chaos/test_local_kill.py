@@ -197,6 +197,7 @@ def verdict(oracle: Oracle, data: Path, sender: Sender, hook: Receiver) -> str:
     )
 
 
+@pytest.mark.rounds(20)
 async def test_kill_9_at_random_moments_loses_no_alert_and_doubles_none(
     tmp_path: Path, chaos_is_long: bool, chaos_seed: int, capsys: pytest.CaptureFixture[str]
 ) -> None:

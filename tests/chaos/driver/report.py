@@ -83,6 +83,7 @@ class Table:
         """Take a round in."""
         self.rounds.append(one)
         if self.path is not None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
             self.path.write_text(self.text(), "utf-8")
 
     def text(self) -> str:
