@@ -47,7 +47,7 @@ def run(packs: Packs, log: list[Received]) -> tuple[State, list[Finding]]:
     records: list[Any] = conversations.apply(packs.knowledge, inputs).records
     ((_, raw),) = conversations.raw()
     if states.decode(raw).closed_at is None:
-        end = max(one.t for one in log) + 31 * day.MINUTE
+        end = max(day.START, *(one.t for one in log)) + 31 * day.MINUTE
         records += conversations.apply(packs.knowledge, [Input(tick(end))]).records
     ((_, raw),) = conversations.raw()
     return states.decode(raw), [one for one in records if isinstance(one, Finding)]
