@@ -12,6 +12,7 @@ import yaml
 from alerts.config import AlertsConfigError
 from alerts.config import parse as parse_alerts
 from stream import wire, yamltext
+from stream.core import settling
 from stream.core.rules.source import Report
 from stream.core.rules.why import RULE_PLACES, render_why
 from stream.packs.document import MAX_DEPTH, MAX_NODES, parse_document
@@ -237,3 +238,9 @@ def test_a_contact_that_would_break_its_reader_later_is_refused_at_once(raw: byt
     with pytest.raises(InvalidMessage) as caught:
         wire.read_contact(raw)
     assert caught.value.reason is reason
+
+
+def test_a_close_before_its_opening_still_has_the_day_it_was_opened_on() -> None:
+    opened = 1_794_398_403_120
+    (day,) = settling.days_of(opened, opened)
+    assert list(settling.days_of(opened, opened - 86_400_000)) == [day]
