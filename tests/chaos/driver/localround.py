@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -23,6 +24,9 @@ FAULTS = ("kill", "kill amid", "kill again", "stop", "disk full")
 
 MOST = 50
 """Events a request."""
+
+AMID_S = 1.0
+"""Within this a request begins, while there is anything to send: there are twenty a second."""
 
 PATIENCE_S = 90.0
 """How long a round may take for what must still come, once its faults are over."""
@@ -92,7 +96,9 @@ class LocalRound:
     async def _kill(self, amid: bool) -> None:
         """Kill it, and start it again; amid a request where `amid`."""
         if amid:
-            await self._sender.under_way.wait()
+            with suppress(TimeoutError):  # all may have been sent on a machine that is slow to start it
+                async with asyncio.timeout(AMID_S):
+                    await self._sender.under_way.wait()
             await asyncio.sleep(self._chance.uniform(0.0, 0.012))
         self._sender.address = None
         self._up.kill()
