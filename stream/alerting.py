@@ -5,26 +5,23 @@ tells again only at a higher severity, or where a clock escalates to further peo
 clock resolves when the clock stops, any other when the conversation closes; what a close itself
 concludes is told once and stays. What an inferred close resolves is kept until the conversation is
 forgotten: should an event prove that there was no such silence, the alert is open as before, under
-its own id. Open keys are the section ``State.alerts`` of the conversation's record, which only this
-module reads.
+its own id. What is open is kept in the conversation's record (``stream.openalerts``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 from urllib.parse import quote
 
-import msgspec
-from msgspec import Struct, field
-
 from alerts.model import AGENT, Alert, AlertFinding, AlertStatus, Link, Owed, Severity, alert_id
+from stream import openalerts
 from stream.core import clocks
 from stream.core import outputs as core
 from stream.core.book import RuleBook
 from stream.core.kinds import KINDS
 from stream.core.outputs import Finding, FindingKind, FindingStatus
 from stream.core.state import Clock, State
+from stream.openalerts import Kept, Open
 
 # Findings an open alert keeps for its next telling. More would not be read on a phone.
 FINDINGS_KEPT = 4
@@ -51,43 +48,6 @@ KIND_TITLES = {
 _TITLES = {kind.value: title for kind, title in KIND_TITLES.items()}
 
 
-class Kept(Struct, array_like=True, gc=False):
-    """A finding as an open alert keeps it: what the book can say again is left out.
-
-    In ``why`` a NUL stands for the evidence, which most sentences quote whole.
-    """
-
-    finding_id: str
-    rule_id: str
-    kind: str
-    severity: Severity
-    at: int
-    subject: str
-    message_id: str | None
-    evidence: str
-    why: str
-    pack_version: str
-
-
-class Open(Struct, array_like=True):
-    """An alert that has been told and not resolved; with ``ended_at``, resolved by an inferred close."""
-
-    alert_id: str
-    severity: Severity
-    starts_at: int
-    step: int
-    audiences: list[str]
-    clock_id: str | None = None
-    findings: list[Kept] = field(default_factory=list)
-    ended_at: int | None = None
-
-
-# Where these stand in the record of an open alert; a state that was read back holds plain lists.
-_SEVERITY = Open.__struct_fields__.index("severity")
-_CLOCK_ID = Open.__struct_fields__.index("clock_id")
-_ENDED_AT = Open.__struct_fields__.index("ended_at")
-
-
 def apply(
     book: RuleBook,
     state: State,
@@ -101,7 +61,7 @@ def apply(
     ``state`` is the conversation after the step; its alert section is changed in place.
     ``conversation_url`` may hold ``{conversation_id}``.
     """
-    if not findings and not _may_end(state):
+    if not findings and not openalerts.may_end(state):
         return []
     teller = _Teller(book, state, source_partition, conversation_url)
     teller.take_up()
@@ -122,34 +82,6 @@ def dedup_key(book: RuleBook, finding: Finding) -> str:
         return f"{finding.conversation_id}:{finding.rule_id}:{finding.clock_id}"
     rule = book.rules.get(finding.rule_id)
     return f"{finding.conversation_id}:{rule.topic if rule is not None else finding.rule_id}"
-
-
-def open_severities(state: State) -> tuple[str, ...]:
-    """Return the severity of every alert that is open."""
-    return tuple(
-        entry.severity.value if isinstance(entry, Open) else entry[_SEVERITY]
-        for entry in state.alerts.values()
-        if _ended_at(entry) is None
-    )
-
-
-def _may_end(state: State) -> bool:
-    """Return whether something of the conversation may resolve or open again an alert it has."""
-    if state.closed_at is not None:
-        return any(_ended_at(entry) is None for entry in state.alerts.values())
-    return any(
-        _clock_id(entry) is not None or _ended_at(entry) is not None for entry in state.alerts.values()
-    )
-
-
-def _ended_at(entry: Any) -> int | None:
-    ended_at: int | None = entry.ended_at if isinstance(entry, Open) else entry[_ENDED_AT]
-    return ended_at
-
-
-def _clock_id(entry: Any) -> str | None:
-    clock_id: str | None = entry.clock_id if isinstance(entry, Open) else entry[_CLOCK_ID]
-    return clock_id
 
 
 class _Teller:
@@ -175,22 +107,21 @@ class _Teller:
         """Open again what an inferred close resolved that has been undone; drop it where one reopened."""
         if self.state.closed_at is not None:
             return
-        for key, kept in list(self.state.alerts.items()):
-            ended_at = _ended_at(kept)
+        for key, ended_at, _ in openalerts.keys(self.state):
             if ended_at is None:
                 continue
             if self.state.last_at <= ended_at:
-                entry = self._entry(key)
+                entry = openalerts.get(self.state, key)
                 assert entry is not None
                 entry.ended_at = None
-                self.state.alerts[key] = entry
+                openalerts.put(self.state, key, entry)
             else:
-                del self.state.alerts[key]
+                openalerts.drop(self.state, key)
 
     def tell(self, finding: Finding) -> None:
         key = dedup_key(self.book, finding)
         told = _keep(finding)
-        entry = self._entry(key)
+        entry = openalerts.get(self.state, key)
         if entry is None or entry.ended_at is not None:
             entry = _opened(key, finding, told)
         else:
@@ -201,7 +132,7 @@ class _Teller:
             # A clock that escalates tells people who did not know, however grave it was before.
             wider = finding.clock_id is not None and not set(finding.audiences) <= set(entry.audiences)
             if not graver and not wider:
-                self.state.alerts[key] = entry
+                openalerts.put(self.state, key, entry)
                 return
             entry.severity = told.severity if graver else entry.severity
             entry.step += 1
@@ -209,51 +140,44 @@ class _Teller:
         self.alerts.append(self._alert(key, entry, AlertStatus.FIRING, finding.at))
         # What a close concludes has no end to wait for.
         if self.state.closed_at is None or finding.clock_id is not None:
-            self.state.alerts[key] = entry
+            openalerts.put(self.state, key, entry)
 
     def take_back(self, finding: Finding) -> None:
         """Resolve the alert of a finding that proved wrong, told by this worker or by one that died."""
         key = dedup_key(self.book, finding)
-        entry = self._entry(key)
+        entry = openalerts.get(self.state, key)
         told = _keep(finding)
         if entry is None:
             entry = _opened(key, finding, told)
         elif others := [one for one in entry.findings if one.finding_id != told.finding_id]:
             # The alert stands on these; where its clock has stopped, it resolves as any other.
             entry.findings = others
-            self.state.alerts[key] = entry
+            openalerts.put(self.state, key, entry)
             return
         self._resolve(key, entry, finding.at)
 
     def resolve_ended(self) -> None:
         closed_at = self.state.closed_at
-        for key, kept in list(self.state.alerts.items()):
-            if _ended_at(kept) is not None:
+        for key, ended_at, clock_id in openalerts.keys(self.state):
+            if ended_at is not None:
                 continue
             ended = closed_at
-            clock_id = _clock_id(kept)
             if clock_id is not None:
                 clock = clocks.find(self.state, clock_id)
                 if clock is not None:
                     ended = clock.stopped_at
             if ended is None:
                 continue
-            entry = self._entry(key)
+            entry = openalerts.get(self.state, key)
             assert entry is not None
             self._resolve(key, entry, max(ended, entry.starts_at))
             if self.state.close_inferred and ended == closed_at:
                 entry.ended_at = ended
-                self.state.alerts[key] = entry
+                openalerts.put(self.state, key, entry)
 
     def _resolve(self, key: str, entry: Open, at: int) -> None:
-        self.state.alerts.pop(key, None)
+        openalerts.drop(self.state, key)
         self.alerts.append(self._alert(key, entry, AlertStatus.RESOLVED, at))
-
-    def _entry(self, key: str) -> Open | None:
-        kept = self.state.alerts.get(key)
-        if kept is None or isinstance(kept, Open):
-            return kept
-        return msgspec.convert(kept, Open)
 
     def _title(self, findings: Sequence[Kept]) -> str:
         """Return the title of the worst of the findings, the latest among equals."""

@@ -22,6 +22,11 @@ def weight(finding: Finding) -> int:
     return -1 if finding.status is FindingStatus.CORRECTED else 1
 
 
+def message_finding_id(conversation_id: str, rule_id: str, message_id: str) -> str:
+    """Return the id of what a rule found on a message."""
+    return stable_id("rule", conversation_id, rule_id, message_id, 0)
+
+
 def of_rule(
     state: State,
     hit: RuleHit,
@@ -35,7 +40,7 @@ def of_rule(
     rule = hit.rule
     conversation_id = state.conversation_id
     if message_id is not None:
-        finding_id = stable_id("rule", conversation_id, rule.id, message_id, 0)
+        finding_id = message_finding_id(conversation_id, rule.id, message_id)
         evidence = excerpt(annotation, hit.spans)
     else:
         # No message: a waiting rule is named by when it was due, a close rule by when the close was.

@@ -206,7 +206,7 @@ class State(Struct, array_like=True, gc=False):
     clock_counts: dict[int, int] = field(default_factory=dict)
     issues: list[Issue] = field(default_factory=list)
     rules: dict[str, RuleMemory] = field(default_factory=dict)
-    # Opaque here: the section that stream.alerting alone reads and writes.
+    # Opaque here: the section that stream.openalerts alone reads and writes.
     alerts: dict[str, Any] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     scores: ScoreSums = field(default_factory=ScoreSums)

@@ -20,7 +20,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from alerts.model import Alert
-from stream import alerting
+from stream import alerting, openalerts
 from stream.core import clocks, engine, standing
 from stream.core import state as states
 from stream.core.annotation import EMPTY, Annotation
@@ -420,6 +420,6 @@ def _held(knowledge: Knowledge, state: State, raw: bytes) -> Held:
         due.at,
         due.clock_id,
         stands,
-        alerting.open_severities(state) if state.alerts else (),
+        openalerts.severities(state) if state.alerts else (),
         late,
     )

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from alerts.model import AlertStatus, alert_id
-from stream import alerting
+from stream import alerting, openalerts
 from stream.core import state as states
 from stream.core.book import EMPTY_BOOK
 from stream.core.outputs import Finding, FindingKind, FindingStatus, Severity, Subject
@@ -92,10 +92,10 @@ def test_an_inferred_close_that_is_undone_leaves_the_alert_open_under_its_id(sta
     state.closed_at, state.close_inferred = 200, True
     assert told(state) == [("resolved", "medium", "why f-1", 0)]
     assert told(state) == []
-    assert alerting.open_severities(state) == ()
+    assert openalerts.severities(state) == ()
     state.closed_at, state.close_inferred, state.last_at = None, False, 150
     assert told(state, finding("f-2", at=150)) == []
-    assert alerting.open_severities(state) == ("medium",)
+    assert openalerts.severities(state) == ("medium",)
     state.closed_at = 160
     (alert,) = alerting.apply(EMPTY_BOOK, state, [])
     assert alert.alert_id == alert_id("c-1:emotion.x.r", "f-1")
