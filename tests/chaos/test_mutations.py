@@ -33,8 +33,8 @@ MOST_ROUNDS = 20
 
 STRIKES = 3
 
-PATIENCE_S = 25.0
-"""What has not come by then is taken for lost: a sound round needs less than ten."""
+PATIENCE_S = 8.0
+"""When nothing has moved for so long, what has not come is lost: a receiver is tried again after a second."""
 
 SHORT_SECONDS = 12
 LEAD_MS = 1_000

@@ -101,13 +101,16 @@ async def fill_disk(pid: int, data: Path, seconds: float) -> None:
         resource.prlimit(pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
 
 
-async def settled(condition: Callable[[], bool], patience_s: float) -> bool:
-    """Return as soon as it holds, or when patience is at its end: then the verdict says what is missing."""
-    deadline = time.monotonic() + patience_s
-    for _ in range(int(patience_s / LOOK_S)):
-        if await asyncio.to_thread(condition):
-            return True
-        if time.monotonic() > deadline:
-            break
+async def settled(
+    condition: Callable[[], bool], patience_s: float, progress: Callable[[], object] = lambda: None
+) -> bool:
+    """Return as soon as it holds, or when nothing has moved for so long: the verdict says what is missing.
+
+    `progress` is whatever changes while things go on.
+    """
+    seen, moved_at = progress(), time.monotonic()
+    while not (holds := await asyncio.to_thread(condition)) and time.monotonic() - moved_at < patience_s:
         await asyncio.sleep(LOOK_S)
-    return False
+        if (now := progress()) != seen:
+            seen, moved_at = now, time.monotonic()
+    return holds

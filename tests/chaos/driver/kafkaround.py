@@ -38,7 +38,7 @@ SESSION_S = 6
 """Of the workers' session: a round has time for one that runs out."""
 
 PATIENCE_S = 90.0
-"""How long a round may take for what must still come, once its faults are over."""
+"""How long nothing may move before what must still come is given up."""
 
 DELAY_MS = 8
 """What is written is on its way so long at most: several batches are under way whenever a fault strikes."""
@@ -222,9 +222,19 @@ class KafkaRound:
 
     async def _quiet(self, oracle: Oracle) -> None:
         with KafkaAdminClient(bootstrap_servers=self._system.bootstrap) as admin:
-            await settled(lambda: self._unread(admin) == 0, self._patience_s)
-            await settled(lambda: oracle.alerts <= self._hook.alerts(), self._patience_s)
-            await settled(lambda: self._unread(admin) == 0, self._patience_s)
+            left = 0
+
+            def read() -> bool:
+                nonlocal left
+                left = self._unread(admin)
+                return left == 0
+
+            def moves() -> object:
+                return left, len(self._hook.ids)
+
+            await settled(read, self._patience_s, moves)
+            await settled(lambda: oracle.alerts <= self._hook.alerts(), self._patience_s, moves)
+            await settled(read, self._patience_s, moves)
 
     def _unread(self, admin: KafkaAdminClient) -> int:
         """Return how many records that somebody must read are not committed yet."""

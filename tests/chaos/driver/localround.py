@@ -29,7 +29,7 @@ AMID_S = 1.0
 """Within this a request begins, while there is anything to send: there are twenty a second."""
 
 PATIENCE_S = 90.0
-"""How long a round may take for what must still come, once its faults are over."""
+"""How long nothing may move before what must still come is given up."""
 
 
 @dataclass
@@ -144,7 +144,9 @@ class LocalRound:
                 None: [(-1, raw) for raw in self._sender.accepted]
             }
             oracle = await asyncio.to_thread(Oracle.of, known, log, load.settled_at)
-            await settled(lambda: oracle.alerts <= self._hook.alerts(), self._patience_s)
+            await settled(
+                lambda: oracle.alerts <= self._hook.alerts(), self._patience_s, lambda: len(self._hook.ids)
+            )
             code = self._up.stop()
         finally:
             if sending is not None:
