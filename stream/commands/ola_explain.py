@@ -129,7 +129,7 @@ class _Page:
         about = f", issue {clock.issue_id}" if clock.issue_id else ""
         self._line(f"  {clock.clock_id}: {clock.owes} owes{about}; {clock.state.replace('_', ' ')}", "bold")
         self._trials(clock.trials)
-        target = "" if clock.target_ms is None else f" {_length(clock.target_ms)}"
+        target = " as promised" if clock.target_ms is None else f" {_length(clock.target_ms)}"
         of = " of working time" if clock.calendar else ""
         moments = "; ".join(f"{one.what} {self._at(one.at)}" for one in clock.moments)
         self._line(f"    {clock.policy}: target{target}{of}; unless answered: {moments}")

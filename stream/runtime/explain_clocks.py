@@ -233,7 +233,8 @@ class _Telling:
             owes=issues.AGENT if clock.party is None else state.names[clock.party],
             issue_id=None if clock.issue is None else state.names[clock.issue],
             started_at=clock.started_at,
-            target_ms=None if policy is None else policy.target_ms,
+            # What was promised has its moment from the promise, and the policy has none.
+            target_ms=None if policy is None else policy.target_ms or None,
             calendar=policy is not None and policy.worktime.calendar is not None,
             trials=trials,
             moments=tuple(
