@@ -70,7 +70,7 @@ tests:
 
 _QUESTIONS = ("你好，请问还有货吗", "这个什么时候发货", "地址能改吗", "还没有收到")
 _REPLIES = ("您好，在的", "好的，已经帮您催了", "今天就发", "仓库那边在核实")
-_BROKEN = (b"{not json", b'{"type": "message", "conversation_id": "p"}', b"[]", b"\xff\xfe")
+_BROKEN = (b"{not json", b'{"type": "message", "conversation_id": "p"}', b'"words"', b"\xff\xfe")
 
 
 class Event(NamedTuple):

@@ -17,7 +17,7 @@ from stream import wire
 from stream.core.events import Timer
 from stream.core.state import Source
 from stream.runtime.conversations import Input
-from stream.runtime.kafka import outputs
+from stream.runtime.kafka import outputs, partition
 from stream.runtime.kafka.partition import ConversationProcessor
 from stream.runtime.kafka.publisher import confirm
 from stream.runtime.kafka.timers import ClockDriver
@@ -108,8 +108,8 @@ def acknowledge_out_of_order() -> None:
 def timer_without_ownership() -> None:
     """Whoever holds a clock tells of it, from memory, without asking the log or the group.
 
-    To leave out the question for the heartbeat alone would do no harm that anybody could see: the timer is
-    a record that the partition's owner judges.
+    It is right as long as nobody else has the partition and nothing dies. To leave out the question for the
+    heartbeat alone would do no harm that anybody could see: a timer is a record, which the owner judges.
     """
 
     async def tick(self: Any, processors: Iterable[Any]) -> None:
@@ -120,11 +120,14 @@ def timer_without_ownership() -> None:
     async def speak(one: Any, timers: Sequence[Timer]) -> None:
         shared = one._shared
         inputs = [Input(timer, Source.TIMERS) for timer in timers]
-        applied = one.conversations.apply(shared.knowledge(), inputs)
-        partitions = shared.kafka.partitions
-        await confirm(
-            await outputs.tell(shared.publisher, shared.names, one.number, applied, shared.zone, partitions)
-        )
+        await one._take_slot()
+        async with one._applying:
+            applied = one.conversations.apply(shared.knowledge(), inputs)
+            batch = partition._Batch((), states=outputs.state_rows(applied))
+            batch.outputs = await outputs.tell(
+                shared.publisher, shared.names, one.number, applied, shared.zone, shared.kafka.partitions
+            )
+            one._told.put_nowait(batch)
 
     ClockDriver.tick = tick  # type: ignore[method-assign, assignment]
 
