@@ -20,13 +20,11 @@ from stream.core import outputs as core
 from stream.core.book import RuleBook
 from stream.core.kinds import KINDS
 from stream.core.outputs import Finding, FindingKind, FindingStatus
-from stream.core.state import Clock, State
+from stream.core.state import QUOTED, Clock, State
 from stream.openalerts import Kept, Open
 
 # Findings an open alert keeps for its next telling. More would not be read on a phone.
 FINDINGS_KEPT = 4
-
-_QUOTED = "\0"
 
 # The same severity as the core and as delivery call it.
 _SEVERITIES = {severity: Severity(severity.value) for severity in core.Severity}
@@ -291,7 +289,7 @@ def _keep(finding: Finding) -> Kept:
         subject=finding.subject.value,
         message_id=finding.message_id,
         evidence=evidence,
-        why=finding.why.replace(evidence, _QUOTED) if evidence else finding.why,
+        why=finding.why.replace(evidence, QUOTED) if evidence else finding.why,
         pack_version=finding.pack_version,
     )
 
@@ -307,7 +305,7 @@ def _told(kept: Kept, advice: str) -> AlertFinding:
         subject=kept.subject,
         message_id=kept.message_id,
         evidence=kept.evidence,
-        why=kept.why.replace(_QUOTED, kept.evidence),
+        why=kept.why.replace(QUOTED, kept.evidence),
         advice=advice,
         pack_version=kept.pack_version,
     )

@@ -166,13 +166,15 @@ def _topic(short: str, clock_id: str) -> str:
 
 def _pack_finding(state: State, topic: str, kept: Kept) -> list[Any]:
     derived = _derived_id(state, kept.rule_id, kept.message_id)
+    # What a clock says is over sooner than the conversation: its quote would be left behind.
+    quote = state.quote(kept.evidence) if kept.evidence and kept.message_id is not None else None
     fields = [
         kept.at,
         kept.severity.rank,
         _place(_KINDS, kept.kind),
         _place(_SUBJECTS, kept.subject),
         kept.why,
-        kept.evidence,
+        kept.evidence if quote is None else quote,
         _version(_pack_of(kept.rule_id), kept.pack_version),
         kept.message_id,
         None if kept.rule_id == topic else kept.rule_id,
@@ -191,7 +193,7 @@ def _unpack_finding(
     kind: int | str,
     subject: int | str,
     why: str,
-    evidence: str,
+    evidence: int | str,
     version: int | str,
     message_id: str | None = None,
     rule_id: str | None = None,
@@ -206,7 +208,7 @@ def _unpack_finding(
         at=at,
         subject=_name(_SUBJECTS, subject),
         message_id=message_id,
-        evidence=evidence,
+        evidence=evidence if isinstance(evidence, str) else state.quotes[evidence],
         why=why,
         pack_version=version if isinstance(version, str) else f"{_pack_of(rule_id)}@{version}",
     )

@@ -45,7 +45,7 @@ def apply(work: Work, event: Message, t: int) -> None:
 
 def note(state: State, event: Message) -> bool:
     """Note the message among the last that were applied; return False where it is one of them already."""
-    known = mark(event.message_id)
+    known = mark(event.message_id)[:MARK_SIZE]
     at = state.seen.find(known)
     while at >= 0 and at % MARK_SIZE:
         at = state.seen.find(known, at + 1)  # across two marks: a coincidence

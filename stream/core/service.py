@@ -39,7 +39,7 @@ def _left_before(state: State, t: int) -> bool:
 
 
 def _open_turn(book: RuleBook, state: State, t: int) -> None:
-    state.turns.append(Turn(t, t))
+    state.turns.append(Turn(t))
     del state.turns[:-TURN_LIMIT]
     kind = "first_response" if state.human_at is None else "next_response"
     clocks.start_by_policy(book, state, kind, t)

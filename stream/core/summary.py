@@ -17,7 +17,7 @@ from stream.core.outputs import (
     Summary,
 )
 from stream.core.rules import Rule
-from stream.core.state import Clock, ClockState, Issue, Points, State
+from stream.core.state import QUOTED, Clock, ClockState, Issue, Points, State
 from stream.core.worktime import ALWAYS
 
 # Term lists whose presence in the customer's latest words says that the matter ended well.
@@ -54,10 +54,15 @@ def add_scores(state: State, scores: Scores) -> None:
 def add_points(state: State, rule: Rule, finding: Finding) -> None:
     """Enter a rule's points in the scorecard."""
     if rule.points:
-        entry = state.points.setdefault(rule.id, Points(0.0, 0, finding.why))
+        entry = state.points.setdefault(rule.id, Points(0.0, 0, ""))
         entry.points = round(entry.points + rule.points, _DIGITS)
         entry.count += 1
-        entry.why = finding.why
+        entry.why, entry.quote = finding.why, None
+        evidence = finding.evidence
+        if finding.message_id is not None and evidence and QUOTED not in finding.why:
+            entry.quote = state.quote(evidence)
+            if entry.quote is not None:
+                entry.why = finding.why.replace(evidence, QUOTED)
 
 
 def take_points(state: State, rule_id: str) -> None:
@@ -71,12 +76,16 @@ def take_points(state: State, rule_id: str) -> None:
         del state.points[rule_id]
 
 
+def _why(state: State, entry: Points) -> str:
+    return entry.why if entry.quote is None else entry.why.replace(QUOTED, state.quotes[entry.quote])
+
+
 def of(book: RuleBook, state: State) -> Summary:
     """Return the summary of a closed conversation."""
     attributes = state.attributes
     dissatisfaction, basis = _dissatisfaction(book, state)
     entries = tuple(
-        ScorecardEntry(rule_id=rule_id, points=entry.points, count=entry.count, why=entry.why)
+        ScorecardEntry(rule_id=rule_id, points=entry.points, count=entry.count, why=_why(state, entry))
         for rule_id, entry in sorted(state.points.items())
     )
     return Summary(

@@ -24,7 +24,7 @@ def closed(**fields: object) -> State:
     return state
 
 
-ANSWERED, OPEN = Turn(0, 0, 1_000), Turn(5_000, 5_000)
+ANSWERED, OPEN = Turn(0, 0, 1_000), Turn(5_000)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_dissatisfaction_is_between_nothing_and_all(values: list[float]) -> None
 
 def test_figures_of_the_turns() -> None:
     """By hand: waits of 1 s and 4 s, one open turn; 10 s in all."""
-    told = summary.of(EMPTY_BOOK, closed(turns=[ANSWERED, Turn(2_000, 2_000, 6_000), OPEN]))
+    told = summary.of(EMPTY_BOOK, closed(turns=[ANSWERED, Turn(2_000, 0, 4_000), OPEN]))
     figures = {
         name: told.metrics[name] for name in told.metrics if name.startswith(("response", "turns", "dur"))
     }
