@@ -8,7 +8,7 @@ reads and writes the section; it may be read back between any two calls.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import ItemsView, Sequence
 from typing import Any, Final
 
 import msgspec
@@ -100,18 +100,20 @@ def drop(state: State, key: str) -> None:
     state.alerts.pop(_short(state, key), None)
 
 
-def _packed(state: State) -> Iterator[tuple[str, Sequence[Any]]]:
+def _packed(state: State) -> ItemsView[str, Sequence[Any]]:
     """Return the section's items; one that an older release wrote is packed first.
 
     There the key was whole and its value an ``Open``, whose first field is a text.
     """
     section = state.alerts
-    if section and isinstance(next(iter(section.values()))[0], str):
-        state.alerts = {}
-        for key, old in section.items():
-            short = _short(state, key)
-            state.alerts[short] = _pack(state, short, msgspec.convert(old, Open))
-    return iter(state.alerts.items())
+    for first in section.values():
+        if isinstance(first[0], str):
+            state.alerts = {}
+            for key, old in section.items():
+                short = _short(state, key)
+                state.alerts[short] = _pack(state, short, msgspec.convert(old, Open))
+        break
+    return state.alerts.items()
 
 
 def _short(state: State, key: str) -> str:

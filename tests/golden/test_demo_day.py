@@ -91,6 +91,7 @@ def test_planted_incidents_are_found(day: Replayed, incidents: list[dict[str, An
 def test_ordinary_chats_raise_nothing_notable(day: Replayed, incidents: list[dict[str, Any]]) -> None:
     planted = {incident["chat"] for incident in incidents}
     raised = defaultdict(list)
+    assert day.last_t is not None
     for finding in day.findings:
         if finding.at > day.last_t:
             continue  # what was promised for tomorrow: the record ends before anybody could keep it

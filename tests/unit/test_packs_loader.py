@@ -236,7 +236,7 @@ clocks:
 
 def test_clock_policies_are_chosen_by_what_they_match(tmp_path: Path):
     book = open_book([write(tmp_path, CLOCK, "ola/x.yaml")])
-    chosen = [book.clock_policy("first_response", {"tier": tier}, 0) for tier in ("vip", None)]
+    chosen = [book.clock_policy("first_response", who, 0) for who in ({"tier": "vip"}, {})]
     assert [(policy.id, policy.target_ms, policy.warn_ms) for policy in chosen if policy] == [
         ("ola.vip", 30_000, ()),
         ("ola.first", 60_000, (45_000,)),

@@ -83,7 +83,7 @@ def test_texts_are_read_for_promises_only_where_a_policy_asks(tmp_path: Path) ->
 
 def test_a_change_of_what_promises_are_read_by_is_another_book(tmp_path: Path) -> None:
     root = write_packs(files(), tmp_path)
-    books = Books([root], build=lambda book: tuple(of_book(book)), monotonic=lambda: 0.0)
+    books = Books([root], build=of_book, monotonic=lambda: 0.0)
     before = books.current
     changed = files()["promise/shop.yaml"].replace("within: 3m", "within: 5m")
     write_packs({"promise/shop.yaml": changed}, tmp_path)
@@ -96,7 +96,7 @@ def test_a_change_of_what_promises_are_read_by_is_another_book(tmp_path: Path) -
 
 def test_a_promise_pack_that_fails_its_own_tests_changes_nothing(tmp_path: Path) -> None:
     root = write_packs(files(), tmp_path)
-    books = Books([root], build=lambda book: tuple(of_book(book)), monotonic=lambda: 0.0)
+    books = Books([root], build=of_book, monotonic=lambda: 0.0)
     before = books.current
     write_packs(
         {"promise/shop.yaml": files()["promise/shop.yaml"].replace("say: [稍等]", "say: [等等]")}, tmp_path
