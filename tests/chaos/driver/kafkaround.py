@@ -164,7 +164,7 @@ class KafkaRound:
     async def _join(self) -> None:
         guest = self._start_worker()
         self._rebalances += 2
-        await settled(lambda: "recovered" in guest.process.text(), self._patience_s)
+        await settled(lambda: "recovered" in guest.process.text(), PATIENCE_S)
         await asyncio.sleep(self._chance.uniform(0.5, 2))
         await asyncio.to_thread(guest.stop)
 
@@ -189,7 +189,7 @@ class KafkaRound:
         for _ in range(2):
             self._start_worker()
         ready = await settled(
-            lambda: all("recovered" in one.process.text() for one in self._workers), self._patience_s
+            lambda: all("recovered" in one.process.text() for one in self._workers), PATIENCE_S
         )
         assert ready, "the workers do not come up"
 
