@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 from stream.core import clocks, issues
 from stream.core.book import RuleBook
 from stream.core.outputs import Subject
-from stream.core.state import Clock, ClockState, Counted, State
+from stream.core.state import Clock, Counted, State
 
 
 class Verdict(StrEnum):
@@ -39,11 +39,8 @@ VERDICTS: Final[Mapping[str, Verdict]] = {
 }
 """By the name of the clock's state, as summaries have it; what is not here is not decided."""
 
-# The same by the state itself.
-_VERDICTS: Final = {one: VERDICTS[one.name.lower()] for one in ClockState if one.name.lower() in VERDICTS}
-
 # What ended without an answer may still get one, told of late: final only when the clock is let go.
-_PROVISIONAL: Final = frozenset({ClockState.STOPPED, ClockState.ABANDONED})
+_PROVISIONAL: Final = frozenset({"stopped", "abandoned"})
 
 
 class Decided(NamedTuple):
@@ -68,7 +65,7 @@ def decide(book: RuleBook, state: State, *, last: bool = False) -> tuple[Decided
     moved = list(clocks.all_of(state)) if last else state.moved
     found: list[Decided] = []
     for clock in moved:
-        if clock.state in _VERDICTS and _kind(state, clock) != clocks.RULE:
+        if clocks.kind_of(state.clock_id(clock)) != clocks.RULE:
             final = last or not any(clock is kept for kept in clocks.all_of(state))
             one = _decided(book, state, clock, final=final)
             if one is not None:
@@ -86,13 +83,10 @@ def leg_of(book: RuleBook, state: State, clock: Clock) -> str:
 _SUBJECTS: Final = frozenset(Subject)
 
 
-def _kind(state: State, clock: Clock) -> str:
-    return state.names[clock.kind].partition(":")[0]
-
-
 def _decided(book: RuleBook, state: State, clock: Clock, *, final: bool) -> Decided | None:
-    verdict = _VERDICTS[clock.state]
-    if clock.counted is Counted.FINAL or (clock.state in _PROVISIONAL and not final):
+    stands = clock.state.name.lower()
+    verdict = VERDICTS.get(stands)
+    if verdict is None or clock.counted is Counted.FINAL or (stands in _PROVISIONAL and not final):
         return None
     over = None
     said: Verdict | None = verdict
@@ -107,14 +101,14 @@ def _decided(book: RuleBook, state: State, clock: Clock, *, final: bool) -> Deci
         if said is None and over is None:
             return None
         clock.counted = Counted.MISSED if over is None else Counted.OVER
-    kind = _kind(state, clock)
+    kind = clocks.kind_of(state.clock_id(clock))
     return Decided(kind, state.names[clock.policy], leg_of(book, state, clock), said, over)
 
 
 def _over_ms(book: RuleBook, state: State, clock: Clock, *, final: bool) -> int | None:
     """Return how late the clock was when it ended; None while nobody can say."""
     at = clock.stopped_at
-    if at is None or at <= clock.target_at or not (final or clock.state is ClockState.ANSWERED_LATE):
+    if at is None or at <= clock.target_at or not (final or clock.state.name == "ANSWERED_LATE"):
         return None
     policy = book.clock_policy_by_id(state.names[clock.policy])
     return at - clock.target_at if policy is None else policy.worktime.measure(clock.target_at, at)
