@@ -11,7 +11,7 @@ import resource
 import signal
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
@@ -56,11 +56,10 @@ def strikes(seed: int, faults: Sequence[str], always: str, number: int, seconds:
 
 @dataclass
 class Storm:
-    """Lets strikes happen one after another; `deaths` counts what a fault ended on purpose."""
+    """Lets strikes happen one after another; `does` says how each fault is done."""
 
     hook: Hook
     does: Mapping[str, Callable[[], Awaitable[None]]]
-    happened: list[str] = field(default_factory=list)
 
     async def rage(self, planned: Sequence[Strike]) -> None:
         """Do it all; the receiver is well afterwards."""
@@ -75,7 +74,6 @@ class Storm:
                     await asyncio.sleep(one.ill_after_s)
             finally:
                 self.hook.heal()
-            self.happened.append(str(one))
 
 
 async def stand_still(send: Callable[[int], None], seconds: float) -> None:
