@@ -160,7 +160,8 @@ def _before(raw: bytes, name: str, t: int) -> bytes:
     """Return the record of a chat that nobody owes a word in, as of ``t``."""
     state = states.decode(renamed(raw, name))
     state.opened_at = state.last_at = t
-    state.running = []
+    # What the chat's own words told of issues is later than the events that are to come.
+    state.running, state.paused, state.issues = [], [], []
     state.applied = [-1, -1, -1]
     return states.encode(state)
 
@@ -175,7 +176,8 @@ def _events(issues: Staggered, number: int) -> list[Input]:
         "message_id": f"{name}/agent",
         "sent_at": issues.wrote_at(number),
         "sender": {"role": "agent", "id": f"a-{number % 400}"},
-        "content": {"text": "已经帮您转给仓库了，有结果马上告诉您"},
+        # Nothing that itself hands over, promises or reports: the events alone start what is timed.
+        "content": {"text": "嗯嗯，您的心情我理解"},
     }
     events = [
         {"type": "issue.opened", **issue},

@@ -261,7 +261,8 @@ def end_of_working_day(calendar: Calendar, start_ms: int, days: int) -> int:
     """Return when the ``days``-th working day after the instant's date ends.
 
     Three working days said on a Friday end with Wednesday: the day itself does not count, a working day is
-    a date whose plan has hours, and it ends with the last of them. ``days`` of 0 is the end of this
+    a date whose plan has hours, and it ends with the last of them, or with those of a day before that
+    reach beyond. ``days`` of 0 is the end of this
     date's own hours, or of the next working day's where they are over or there are none.
 
     Raises:
@@ -269,15 +270,16 @@ def end_of_working_day(calendar: Calendar, start_ms: int, days: int) -> int:
         NoWorkingTimeError: There are not so many within ``FARTHEST_DAYS``.
     """
     today = calendar.local(start_ms).date()
-    for shift in range(1 if days else 0, FARTHEST_DAYS):
+    latest, left = start_ms, days
+    for shift in range(FARTHEST_DAYS):
         day = today + timedelta(days=shift)
         spans = calendar.plan(day).spans
         if not spans:
             continue
-        days -= 1
-        end = calendar.at(day, max(span.end for span in spans)) if days <= 0 else start_ms
-        if end > start_ms:
-            return end
+        latest = max(latest, calendar.at(day, max(span.end for span in spans)))
+        left -= 1 if shift or not days else 0
+        if left <= 0 and latest > start_ms:
+            return latest
     raise NoWorkingTimeError(f"calendar {calendar.id} has not so many working days in twenty years")
 
 

@@ -154,6 +154,14 @@ def test_working_days_count_from_the_day_after(start: str, days: int, end: str):
     assert told(end_of_working_day(OFFICE, at(start), days)) == end
 
 
+@pytest.mark.parametrize("days", [1, 2])
+def test_a_night_that_reaches_beyond_the_next_days_hours_ends_both(days: int):
+    # Tuesday's night ends on Wednesday at 00:02, after Wednesday's own hour has.
+    week = ((), (Span(2, 24 * 60 + 2),), (Span(0, 1),), (), (), (), ())
+    calendar = Calendar("x", SHANGHAI, week)
+    assert told(end_of_working_day(calendar, at("2026-06-01 10:00"), days)) == "2026-06-03 00:02"
+
+
 def test_the_first_working_moment_is_the_present_one_where_work_is_on():
     assert next_working(OFFICE, at("2026-06-01 10:00")) == at("2026-06-01 10:00")
     assert told(next_working(OFFICE, at("2026-06-05 18:00"))) == "2026-06-08 09:00"
