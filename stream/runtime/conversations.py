@@ -40,6 +40,9 @@ _SWEEP_MINIMUM = 1024
 
 _NOTHING = (-1,) * len(APPLIED)
 
+DERIVATION = 1
+"""Raised whenever `Held` says something else of the same record, so that snapshots are decoded again."""
+
 
 class Held(Struct, frozen=True, gc=False):
     """One conversation between two batches: its record, and what is asked of it without reading that.
@@ -162,6 +165,21 @@ class Conversations:
             stream.core.state.UnsupportedVersionError: A newer release wrote the record.
         """
         self._hold(conversation_id, _held(knowledge, states.decode(raw), raw))
+
+    def adopt(self, knowledge: Knowledge, conversation_id: str, held: Held) -> None:
+        """Take back what was held, as it was held; decoded only where something of it was on its way.
+
+        Raises:
+            stream.core.state.UnsupportedVersionError: A newer release wrote the record.
+        """
+        if held.due_at is None:
+            self.load(knowledge, conversation_id, held.raw)
+        else:
+            self._hold(conversation_id, held)
+
+    def image(self) -> tuple[dict[str, Held], dict[str, tuple[int, ...]]]:
+        """Return what is held, and what is gone and may be read again: copies of what never changes."""
+        return dict(self._held), dict(self._gone)
 
     def load_gone(self, conversation_id: str, applied: tuple[int, ...]) -> None:
         """Take back the offsets of a conversation that was forgotten but may be read again."""
