@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -22,10 +22,40 @@ Examples:
   yanshao dlq list --kafka --reason not_json    those in qa.dlq
   yanshao dlq list --json --raw                 with the bytes themselves (personal data!)
   yanshao dlq replay --reason key_mismatch      once the cause is mended
+  yanshao dlq replay --kafka --since 2h         what was refused in the last two hours
 """
 
 _kafka = click.option("--kafka", is_flag=True, help="Those in qa.dlq, not those of the embedded store.")
 _reason = click.option("--reason", help="Only those refused for this reason.")
+
+
+class _Since(click.ParamType):
+    """A moment: so long ago (`90m`, `2d`), or RFC 3339. Its value is epoch milliseconds."""
+
+    name = "moment"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        from datetime import datetime  # noqa: PLC0415
+
+        from stream.runtime.clock import WallClock  # noqa: PLC0415
+        from stream.settings import duration_ms  # noqa: PLC0415
+
+        try:
+            return WallClock().now_ms() - duration_ms(value)
+        except ValueError:
+            pass
+        try:
+            moment = datetime.fromisoformat(str(value))
+        except ValueError:
+            moment = None
+        if moment is None or moment.tzinfo is None:
+            self.fail("expected how long ago (90m, 2d) or RFC 3339 with an offset", param, ctx)
+        return int(moment.timestamp() * 1000)
+
+
+_since = click.option(
+    "--since", type=_Since(), help="Only those refused since: so long ago (90m, 2d), or RFC 3339."
+)
 
 
 class Letter(NamedTuple):
@@ -37,6 +67,24 @@ class Letter(NamedTuple):
     detail: str
     place: str
     raw: bytes
+    replayed_at: int | None = None
+    cut: bool = False
+
+
+class Asked(NamedTuple):
+    """Which letters a command is about; nothing said: all of them."""
+
+    reason: str | None = None
+    since: int | None = None
+    numbers: tuple[int, ...] = ()
+
+    def takes(self, number: int, reason: str, at: int) -> bool:
+        """Return whether a letter is one of them."""
+        return (
+            (not self.numbers or number in self.numbers)
+            and (self.reason is None or reason == self.reason)
+            and (self.since is None or at >= self.since)
+        )
 
 
 @click.group("dlq", epilog=_EPILOG)
@@ -47,6 +95,7 @@ def command() -> None:
 @command.command("list", epilog=_EPILOG)
 @_kafka
 @_reason
+@_since
 @click.option(
     "--limit", type=click.IntRange(1), default=100, show_default=True, help="Most to show, the latest."
 )
@@ -54,17 +103,28 @@ def command() -> None:
 @as_json
 @click.pass_context
 def list_(
-    ctx: click.Context, *, kafka: bool, reason: str | None, limit: int, raw: bool, as_json: bool
+    ctx: click.Context,
+    *,
+    kafka: bool,
+    reason: str | None,
+    since: int | None,
+    limit: int,
+    raw: bool,
+    as_json: bool,
 ) -> None:
     """List dead letters, the oldest first: when, why, and whence. Not their text, unless asked."""
     from collections import deque  # noqa: PLC0415
 
     settings = settings_of(ctx)
-    letters = deque(_wanted(_letters(settings, kafka=kafka), reason), maxlen=limit)
+    asked = Asked(reason, since)
+    letters = deque(
+        (one for one in _letters(settings, kafka=kafka) if asked.takes(one.number, one.reason, one.at)),
+        maxlen=limit,
+    )
     if as_json:
         print_json([_document(letter, settings, raw=raw) for letter in letters])
     elif letters:
-        columns = ("number", "refused", "reason", "detail", "from", "bytes")
+        columns = ("number", "refused", "reason", "detail", "from", "bytes", "sent back")
         print_table(columns, (_row(letter, settings, raw=raw) for letter in letters))
     else:
         click.echo("no dead letters", err=True)
@@ -74,28 +134,42 @@ def list_(
 @click.argument("numbers", metavar="[NUMBER]...", nargs=-1, type=click.IntRange(0))
 @_kafka
 @_reason
+@_since
+@click.option("--again", is_flag=True, help="With --kafka: also those that were sent back before.")
 @as_json
 @click.pass_context
 def replay(
-    ctx: click.Context, numbers: tuple[int, ...], *, kafka: bool, reason: str | None, as_json: bool
+    ctx: click.Context,
+    numbers: tuple[int, ...],
+    *,
+    kafka: bool,
+    reason: str | None,
+    since: int | None,
+    again: bool,
+    as_json: bool,
 ) -> None:
     """Send dead letters back to where they came from: all, those of a reason, or those with NUMBER.
 
+    They go in order, and each once: stopped half-way, the same command goes on where it was.
     Embedded: to the HTTP door of `yanshao up`, which must be running; what is taken now leaves the dead
-    letters, what is refused again stays. Kafka: to its own topic; letters stay in qa.dlq until
-    retention takes them. The exit code is 1 where some were refused again.
+    letters, what is refused again stays. Kafka: to its own topic and partition; letters stay in qa.dlq
+    until retention takes them. The exit code is 1 where some were refused again, or are there in part
+    only and cannot be sent.
     """
     settings = settings_of(ctx)
-    done = _replay_kafka(settings, numbers, reason) if kafka else _replay_embedded(settings, numbers, reason)
+    asked = Asked(reason, since, numbers)
+    if again and not kafka:
+        fail("--again is for --kafka: what the embedded runtime has taken is no dead letter any more")
+    done = _replay_kafka(settings, asked, again=again) if kafka else _replay_embedded(settings, asked)
     if as_json:
         print_json(done)
     else:
         click.echo(", ".join(f"{name} {count}" for name, count in done.items()))
-    if done.get("refused again"):
+    if done.get("refused again") or done.get("in part only"):
         raise click.exceptions.Exit(FINDINGS)
 
 
-def _replay_embedded(settings: Settings, numbers: tuple[int, ...], reason: str | None) -> dict[str, int]:
+def _replay_embedded(settings: Settings, asked: Asked) -> dict[str, int]:
     from stream.runtime.refused import replay  # noqa: PLC0415
     from stream.runtime.send import SendError  # noqa: PLC0415
     from stream.settings import ensure_token  # noqa: PLC0415
@@ -104,28 +178,23 @@ def _replay_embedded(settings: Settings, numbers: tuple[int, ...], reason: str |
         pass  # there is one, and this release can read it
     try:
         taken, again = replay(
-            settings.data_dir.expanduser(),
-            settings.listen,
-            ensure_token(settings),
-            wanted=lambda number, why: _asked_for(number, why, numbers, reason),
+            settings.data_dir.expanduser(), settings.listen, ensure_token(settings), wanted=asked.takes
         )
     except SendError as error:
         fail(str(error))
     return {"taken": taken, "refused again": again}
 
 
-def _replay_kafka(settings: Settings, numbers: tuple[int, ...], reason: str | None) -> dict[str, int]:
+def _replay_kafka(settings: Settings, asked: Asked, *, again: bool) -> dict[str, int]:
     from stream.runtime.kafka import dlq  # noqa: PLC0415
 
     with reachable(settings, "dlq"):
-        count = dlq.replay(
-            settings.kafka, lambda letter: _asked_for(letter.number, letter.reason, numbers, reason)
+        sent = dlq.replay(
+            settings.kafka,
+            lambda letter: asked.takes(letter.number, letter.reason, letter.at),
+            again=again,
         )
-    return {"sent": count}
-
-
-def _asked_for(number: int, why: str, numbers: tuple[int, ...], reason: str | None) -> bool:
-    return (not numbers or number in numbers) and (reason is None or why == reason)
+    return {"sent": sent.count, "in part only": sent.cut}
 
 
 @contextmanager
@@ -162,11 +231,16 @@ def _letters(settings: Settings, *, kafka: bool) -> Iterator[Letter]:
 
 def _of_kafka(letter: DeadLetter) -> Letter:
     place = f"{letter.topic}/{letter.partition}@{letter.offset}" if letter.offset >= 0 else letter.topic
-    return Letter(letter.number, letter.at, letter.reason, letter.detail, place, letter.value or b"")
-
-
-def _wanted(letters: Iterable[Letter], reason: str | None) -> Iterator[Letter]:
-    return (letter for letter in letters if reason is None or letter.reason == reason)
+    return Letter(
+        letter.number,
+        letter.at,
+        letter.reason,
+        letter.detail,
+        place,
+        letter.value or b"",
+        letter.replayed_at,
+        letter.cut,
+    )
 
 
 def _document(letter: Letter, settings: Settings, *, raw: bool) -> dict[str, Any]:
@@ -179,6 +253,8 @@ def _document(letter: Letter, settings: Settings, *, raw: bool) -> dict[str, Any
         "detail": letter.detail,
         "from": letter.place,
         "bytes": len(letter.raw),
+        "cut": letter.cut,
+        "replayed_at": None if letter.replayed_at is None else rfc3339(letter.replayed_at, settings.tzinfo),
     }
     if raw:
         # Base64: what is here is here because it may be no text at all.
@@ -191,4 +267,6 @@ def _row(letter: Letter, settings: Settings, *, raw: bool) -> tuple[str, ...]:
 
     shown = letter.raw.decode("utf-8", "backslashreplace") if raw else str(len(letter.raw))
     at = rfc3339(letter.at, settings.tzinfo)
-    return (str(letter.number), at, letter.reason, letter.detail, letter.place, shown)
+    back = "" if letter.replayed_at is None else rfc3339(letter.replayed_at, settings.tzinfo)
+    part = " (in part)" if letter.cut else ""
+    return (str(letter.number), at, letter.reason, letter.detail, letter.place, f"{shown}{part}", back)

@@ -127,12 +127,13 @@ def _live(settings: Settings) -> None:
 
 
 def _run(main: object) -> None:
+    from stream.core.state import UnsupportedVersionError  # noqa: PLC0415
     from stream.packs import PackError  # noqa: PLC0415
     from stream.runtime.store import StoreVersionError  # noqa: PLC0415
 
     try:
         asyncio.run(main)  # type: ignore[arg-type]
-    except (PackError, StoreVersionError, OSError) as error:
+    except (PackError, StoreVersionError, UnsupportedVersionError, OSError) as error:
         fail(str(error))
     except KeyboardInterrupt:
         sys.exit(130)

@@ -200,6 +200,14 @@ class Store:
         """Delete refused events that have been sent again."""
         self.connection.executemany("DELETE FROM dlq WHERE seq = ?", ((number,) for number in numbers))
 
+    def drop_refused_anew(self, number: int) -> None:
+        """Delete a refused event that was refused again since and is kept under a later number, too."""
+        self.connection.execute(
+            "DELETE FROM dlq WHERE seq = ? AND EXISTS"
+            " (SELECT 1 FROM dlq AS later WHERE later.seq > dlq.seq AND later.raw = dlq.raw)",
+            (number,),
+        )
+
     # Ledger ---------------------------------------------------------------------------------------
 
     def put_notifications(self, entries: Sequence[Notification]) -> None:

@@ -14,10 +14,10 @@ from hashlib import blake2b
 
 from stream.core import customers
 from stream.core.limits import Limits
-from stream.core.state import UnsupportedVersionError
 from stream.runtime.customers import Contacted, Customers, Told
-from stream.runtime.kafka.exits import Exit, WorkerExit, describe
+from stream.runtime.kafka.exits import describe
 from stream.runtime.kafka.publisher import Row
+from stream.runtime.kafka.versions import readable
 
 logger = logging.getLogger(__name__)
 
@@ -87,14 +87,12 @@ class CustomerSide:
             WorkerExit: A newer release wrote a record.
         """
         replay = CustomerReplay()
-        await read(number, replay)
-        for count, (key, raw) in enumerate(replay.states(), start=1):
-            try:
+        with readable(f"customers of partition {number}"):
+            await read(number, replay)
+            for count, (key, raw) in enumerate(replay.states(), start=1):
                 self.customers.load(limits, key, raw)
-            except UnsupportedVersionError as error:
-                raise WorkerExit(Exit.TOO_NEW, str(error)) from error
-            if count % LOAD_CHUNK == 0:
-                await asyncio.sleep(0)
+                if count % LOAD_CHUNK == 0:
+                    await asyncio.sleep(0)
         self._read.set()
         logger.info("partition %d: %d customers from %d records", number, len(self.customers), replay.records)
 

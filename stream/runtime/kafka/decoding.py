@@ -11,6 +11,7 @@ from stream.runtime.conversations import Input
 from stream.runtime.customers import Contacted
 from stream.runtime.kafka.feed import Record
 from stream.runtime.kafka.inbox import Fed
+from stream.runtime.kafka.versions import refuse_newer
 
 
 def decode(source: Source, record: Record, *, live: bool) -> Input | Contacted | None:
@@ -20,8 +21,11 @@ def decode(source: Source, record: Record, *, live: bool) -> Input | Contacted |
 
     Raises:
         InvalidMessage: The record cannot be used.
+        WorkerExit: It is of our own topics, and a newer release wrote it.
     """
     raw = record.value or b""
+    if record.headers and source is not Source.MESSAGES:
+        refuse_newer(record, f"qa.{source.name.lower()}")
     match source:
         case Source.MESSAGES:
             received_at = record.timestamp if live else None

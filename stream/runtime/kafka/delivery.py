@@ -30,6 +30,7 @@ from stream.runtime.kafka.inbox import Fed, Inbox
 from stream.runtime.kafka.ledger import KafkaLedger
 from stream.runtime.kafka.names import Names
 from stream.runtime.kafka.publisher import Confirmation, Publisher, Row, confirm
+from stream.runtime.kafka.versions import refuse_newer
 from stream.settings import Kafka
 from stream.wire import Reason
 
@@ -160,6 +161,7 @@ class Delivery:
         buried: list[Confirmation] = []
         for one in fed:
             for record in one.batch.records:
+                refuse_newer(record, one.batch.topic)
                 try:
                     entry = msgspec.json.decode(record.value or b"", type=Notification)
                 except (msgspec.MsgspecError, UnicodeDecodeError):

@@ -15,6 +15,7 @@ from alerts.model import AlertStatus, Notification, Outcome
 from stream.runtime.kafka import tail
 from stream.runtime.kafka.feed import Record
 from stream.runtime.kafka.publisher import Publisher, Row, confirm
+from stream.runtime.kafka.versions import readable, refuse_newer
 from stream.settings import Kafka
 
 FINAL_KEPT_MS = 3 * 24 * 3600 * 1000
@@ -62,7 +63,9 @@ class KafkaLedger:
         if record.value is None:
             self._forget((record.key or b"").decode())
             return
-        entry = msgspec.json.decode(record.value, type=Notification)
+        refuse_newer(record, self._topic)
+        with readable(f"{self._topic} offset {record.offset}"):
+            entry = msgspec.json.decode(record.value, type=Notification)
         if self._mine(entry.receiver):
             self._keep(entry, record.timestamp)
 

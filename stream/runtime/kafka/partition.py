@@ -22,18 +22,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from stream.core.events import Timer
-from stream.core.state import APPLIED, Source, UnsupportedVersionError
+from stream.core.state import APPLIED, Source
 from stream.runtime.conversations import Applied, Conversations, Input, Knowledge
 from stream.runtime.customers import Contacted, Told, last_tick
 from stream.runtime.kafka import customers, outputs
 from stream.runtime.kafka.changelog import Replay
 from stream.runtime.kafka.customers import CustomerSide
 from stream.runtime.kafka.decoding import decode, record_of
-from stream.runtime.kafka.exits import Exit, WorkerExit, describe
+from stream.runtime.kafka.exits import describe
 from stream.runtime.kafka.feed import Record
 from stream.runtime.kafka.inbox import Fed, Inbox
+from stream.runtime.kafka.poison import too_many
 from stream.runtime.kafka.publisher import Confirmation, Row, confirm
 from stream.runtime.kafka.shared import Shared
+from stream.runtime.kafka.versions import readable
 from stream.wire import InvalidMessage, Reason
 
 logger = logging.getLogger(__name__)
@@ -79,6 +81,8 @@ class ConversationProcessor:
         self._kept: asyncio.Queue[_Batch] = asyncio.Queue()
         self._tasks: list[asyncio.Task[None]] = []
         self._poison = 0
+        self._run_known = False
+        self._began = 0
         self._states_read = asyncio.Event()
         # Batches go on in the order in which they were applied, those that time alone made too.
         self._applying = asyncio.Lock()
@@ -148,7 +152,7 @@ class ConversationProcessor:
         begun = time.perf_counter()
         replay = Replay()
         self.done = await self._shared.start_offsets(self.number)
-        self.position = self.done[Source.MESSAGES]
+        self.position = self._began = self.done[Source.MESSAGES]
         async with self._shared.turn:
             await self._shared.read_state(self.number, replay)
             await self._load(replay)
@@ -169,13 +173,11 @@ class ConversationProcessor:
 
     async def _load(self, replay: Replay) -> None:
         knowledge = self._shared.knowledge()
-        for count, (conversation_id, raw) in enumerate(replay.states(), start=1):
-            try:
+        with readable(f"{self._shared.names.state}/{self.number}"):
+            for count, (conversation_id, raw) in enumerate(replay.states(), start=1):
                 self.conversations.load(knowledge, conversation_id, raw)
-            except UnsupportedVersionError as error:
-                raise WorkerExit(Exit.TOO_NEW, str(error)) from error
-            if count % LOAD_CHUNK == 0:
-                await asyncio.sleep(0)
+                if count % LOAD_CHUNK == 0:
+                    await asyncio.sleep(0)
         for conversation_id, applied in replay.gone().items():
             self.conversations.load_gone(conversation_id, applied)
 
@@ -226,6 +228,8 @@ class ConversationProcessor:
         refused: list[tuple[Fed, Record, InvalidMessage]] = []
         for one in fed:
             self._decode(one, inputs, contacts, refused)
+        if refused and not self._run_known:
+            await self._recall(refused[-1], ended=bool(inputs or contacts))
         applied = self._apply(fed, inputs, refused)
         self._shared.observer.applied(inputs, applied, time.perf_counter() - begun)
         told = await self._apply_contacts(fed, contacts, last_tick(inputs), refused)
@@ -288,13 +292,20 @@ class ConversationProcessor:
         refused: list[tuple[Fed, Record, InvalidMessage]],
     ) -> None:
         self._poison += 1
-        if self._poison > self._shared.kafka.poison_limit:
-            raise WorkerExit(
-                Exit.POISON,
-                f"{self._poison} unusable records in a row, the last one "
-                f"{fed.batch.topic}/{fed.batch.partition} offset {record.offset}: {problem.reason}",
-            )
+        self._refuse_run(fed, record, problem)
         refused.append((fed, record, problem))
+
+    def _refuse_run(self, fed: Fed, record: Record, problem: InvalidMessage) -> None:
+        if self._poison > self._shared.kafka.poison_limit:
+            batch = fed.batch
+            raise too_many(self._poison, batch.topic, batch.partition, record.offset, problem.reason)
+
+    async def _recall(self, last: tuple[Fed, Record, InvalidMessage], *, ended: bool) -> None:
+        """At the first refusal, go on counting where the partition's processor before this one ended."""
+        self._run_known = True
+        if self.position == self._began and not ended:
+            self._poison += await self._shared.buried_before(self.number, self.position)
+            self._refuse_run(*last)
 
     def _apply(
         self,

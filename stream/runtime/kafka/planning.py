@@ -20,6 +20,7 @@ from stream.runtime.kafka.exits import Exit, WorkerExit
 from stream.runtime.kafka.inbox import Fed, Inbox
 from stream.runtime.kafka.names import Names
 from stream.runtime.kafka.publisher import Confirmation, Publisher, Row, confirm
+from stream.runtime.kafka.versions import refuse_newer
 from stream.wire import InvalidMessage, Reason
 
 logger = logging.getLogger(__name__)
@@ -100,6 +101,7 @@ class AlertProcessor:
         confirmations: list[Confirmation] = []
         for one in fed:
             for record in one.batch.records:
+                refuse_newer(record, one.batch.topic)
                 try:
                     alert = wire.read_alert(record.value or b"")
                 except InvalidMessage as problem:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from aiokafka.errors import KafkaError
 
+from stream.runtime.kafka import burial
 from stream.runtime.kafka.exits import Exit, WorkerExit
 from stream.runtime.kafka.feed import Record
 
@@ -78,20 +79,25 @@ class Publisher:
     async def dead_letter(
         self, record: Record, topic: str, partition: int, reason: str, extra: Headers = ()
     ) -> Confirmation:
-        """Put a record among the dead letters, key and value untouched; the future confirms it."""
-        headers = [
+        """Put a record among the dead letters, untouched where it fits; the future confirms it."""
+        about = [
             ("reason", reason.encode()),
             ("topic", topic.encode()),
             ("partition", str(partition).encode()),
             ("offset", str(record.offset).encode()),
             *extra,
-            # What the record brought along, for the replay; named apart from our own.
-            *((f"original.{name}", value) for name, value in record.headers),
         ]
-        row = Row(record.key, record.value if record.value is not None else b"", headers)
-        if record.value is None:
-            row = row._replace(headers=[*headers, ("tombstone", b"1")])
-        return (await self.send_singly(self._dead_letters, [row]))[0]
+
+        async def send(letter: burial.Letter) -> Confirmation:
+            sent: Confirmation = await self._producer.send(
+                self._dead_letters, key=letter.key, value=letter.value, headers=list(letter.headers)
+            )
+            return sent
+
+        try:
+            return await burial.bury(record, about, send)
+        except KafkaError as error:
+            raise _unconfirmed(error, self._dead_letters) from error
 
     @staticmethod
     def _append(batch: Any, row: Row) -> Any:

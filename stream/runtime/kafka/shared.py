@@ -44,13 +44,18 @@ class Observer(Protocol):
         ...
 
 
+async def _none_buried(_number: int, _offset: int) -> int:
+    return 0
+
+
 @dataclass(frozen=True, slots=True)
 class Shared:
     """The worker as its processors see it.
 
     `live` is the driver `wall`: records are stamped with their receipt. `read_state` and `read_customers`
     give every record of a changelog partition to a replay; `start_offsets` says where the reading of a
-    partition begins, by source.
+    partition begins, by source; `buried_before` how many records of `chat.messages` right before an offset of
+    a partition are dead letters.
     """
 
     names: Names
@@ -65,5 +70,6 @@ class Shared:
     read_customers: ReadCustomers
     start_offsets: Callable[[int], Awaitable[dict[Source, int]]]
     conversation_url: str | None = None
+    buried_before: Callable[[int, int], Awaitable[int]] = _none_buried
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Whose partition's states are read back: one after another, or all were as late as the last."""

@@ -46,10 +46,12 @@ from stream.runtime.kafka.monitor import Broker, Monitor, outage_survived
 from stream.runtime.kafka.names import ALL_ROLES, Names, Role
 from stream.runtime.kafka.ownership import Ownership
 from stream.runtime.kafka.planning import AlertProcessor
+from stream.runtime.kafka.poison import buried_before
 from stream.runtime.kafka.preparation import ACTIVATED, Shelf, check_topics
 from stream.runtime.kafka.publisher import Publisher, Row, confirm
 from stream.runtime.kafka.shared import Shared
 from stream.runtime.kafka.timers import ClockDriver
+from stream.runtime.kafka.versions import readable
 from stream.runtime.kafka.watchdog import Watchdog
 from stream.runtime.listening import Listening
 from stream.settings import Settings, ensure_data_dir
@@ -199,6 +201,7 @@ class Worker:
             read_customers=self._read_customers,
             start_offsets=broker.start_offsets,
             conversation_url=self.settings.conversation.url,
+            buried_before=lambda number, offset: buried_before(kafka, names, number, offset),
         )
         planner = None
         if Role.ALERTS in self.roles:
@@ -314,12 +317,13 @@ class Worker:
 
     async def _read_state(self, number: int, replay: Replay) -> None:
         await self._configured.wait()
-        await tail.read_all(
-            self.settings.kafka,
-            self.names.state,
-            number,
-            lambda records: replay.take((record.key, record.value) for record in records),
-        )
+        with readable(f"{self.names.state}/{number}"):
+            await tail.read_all(
+                self.settings.kafka,
+                self.names.state,
+                number,
+                lambda records: replay.take((record.key, record.value) for record in records),
+            )
 
     async def _read_customers(self, number: int, replay: CustomerReplay) -> None:
         await self._configured.wait()
