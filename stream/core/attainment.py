@@ -62,11 +62,11 @@ def decide(book: RuleBook, state: State, *, last: bool = False) -> tuple[Decided
 
     ``last``: the conversation is let go, and all its clocks with it.
     """
-    moved = list(clocks.all_of(state)) if last else state.moved
+    moved = clocks.all_of(state) if last else state.moved
     found: list[Decided] = []
     for clock in moved:
         if clocks.kind_of(state.clock_id(clock)) != clocks.RULE:
-            final = last or not any(clock is kept for kept in clocks.all_of(state))
+            final = last or not any(clock is kept for kept in clocks.at_hand(state))
             one = _decided(book, state, clock, final=final)
             if one is not None:
                 found.append(one)

@@ -11,10 +11,11 @@ to a clock is the table below and nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import NamedTuple
 
+from stream.core import aside
 from stream.core.book import ClockPolicy, RuleBook
 from stream.core.limits import Limits
 from stream.core.outputs import Severity
@@ -215,7 +216,7 @@ def _silent_until(state: State, limits: Limits) -> int:
     # What only the text told of is over with its conversation.
     if any(not one.from_text and one.status not in _ISSUE_OVER for one in state.issues):
         at = max(at, state.last_at + limits.issue_keep_ms)
-    for clock in all_of(state):
+    for clock in at_hand(state):
         if clock.issue is not None and clock.stopped_at is None:
             # A working-time clock may come due long after anybody was heard of.
             latest = max(state.last_at, clock.started_at + clock.moments[-1])
@@ -240,10 +241,14 @@ def upcoming(state: State, limits: Limits) -> tuple[Due, ...]:
 
 def find(state: State, clock_id: str) -> Clock | None:
     """Return the clock of that id, running or settled, if it is still kept."""
-    kind, _, number = clock_id.rpartition("#")
-    for clock in all_of(state):
-        if str(clock.number) == number and state.names[clock.kind] == kind:
-            return clock
+    kind, _, digits = clock_id.rpartition("#")
+    if kind not in state.names or not digits.isdecimal():
+        return None
+    named, number = state.names.index(kind), int(digits)
+    for among in (at_hand, all_of):
+        for clock in among(state):
+            if clock.number == number and clock.kind == named:
+                return clock
     return None
 
 
@@ -266,11 +271,30 @@ def kind_of(clock_id: str) -> str:
     return clock_id.rpartition("#")[0].partition(":")[0]
 
 
-def all_of(state: State) -> Iterator[Clock]:
-    """Yield every clock that is kept: the running, the paused, then the settled ones, each latest first."""
-    yield from reversed(state.running)
-    yield from reversed(state.paused)
-    yield from reversed(state.settled)
+def at_hand(state: State) -> list[Clock]:
+    """Return the running, the paused and the settled clocks, each latest first: all that have not ended.
+
+    Of those that have, the ones that are not laid aside.
+    """
+    return [*reversed(state.running), *reversed(state.paused), *reversed(state.settled)]
+
+
+def not_over_by(state: State, t: int) -> list[Clock]:
+    """Return the clocks that had not ended by ``t``, those that started later too."""
+    if t < aside.until(state):
+        aside.recall(state)
+    return [clock for clock in at_hand(state) if clock.stopped_at is None or t < clock.stopped_at]
+
+
+def owed_at(state: State, t: int) -> list[Clock]:
+    """Return the clocks that ``t`` falls into: started by then, and not ended by then."""
+    return [clock for clock in not_over_by(state, t) if clock.started_at <= t]
+
+
+def all_of(state: State) -> list[Clock]:
+    """Return every clock that is kept: the running, the paused, then the settled ones, each latest first."""
+    aside.recall(state)
+    return at_hand(state)
 
 
 def fire(state: State, clock: Clock) -> Fired:
@@ -434,12 +458,12 @@ def _end(state: State, clock: Clock, at: int, happening: Happening) -> tuple[Fir
 
 
 def _settle(state: State, clock: Clock) -> None:
-    """Put a clock with nothing more to tell aside; of those the oldest are let go."""
-    if any(clock is settled for settled in state.settled):
-        return
+    """Put a clock with nothing more to tell behind those that settled before; the oldest are let go."""
     _put(state, clock, state.settled)
-    state.moved += state.settled[:-SETTLED_LIMIT]
-    del state.settled[:-SETTLED_LIMIT]
+    if aside.count(state) + len(state.settled) > SETTLED_LIMIT:
+        aside.recall(state)
+        state.moved += state.settled[:-SETTLED_LIMIT]
+        del state.settled[:-SETTLED_LIMIT]
 
 
 def _put(state: State, clock: Clock, where: list[Clock]) -> None:
@@ -459,8 +483,6 @@ def _move(state: State, clock: Clock, happening: Happening) -> None:
     clock.state = TRANSITIONS.get((clock.state, happening), clock.state)
 
 
-def of_kinds(state: State, kinds: frozenset[str]) -> Iterator[Clock]:
-    """Yield the clocks of these kinds, the running ones and then the settled, each latest first."""
-    for clock in all_of(state):
-        if state.names[clock.kind] in kinds:
-            yield clock
+def of_kinds(state: State, kinds: frozenset[str]) -> list[Clock]:
+    """Return the clocks of these kinds, the running ones and then the settled, each latest first."""
+    return [clock for clock in all_of(state) if state.names[clock.kind] in kinds]

@@ -126,7 +126,7 @@ def advance(book: RuleBook, state: State, until: int) -> Step:
             continue
         if due.clock_id == clocks.FORGET:
             # What a late event set going after the close has nobody to end it any more.
-            for clock in list(clocks.all_of(state)):
+            for clock in clocks.at_hand(state):
                 clocks.stop(state, clock, due.at)
             return replace(work.finish(last=True), state=None)
         if due.clock_id == clocks.IDLE:

@@ -326,7 +326,7 @@ def clocks_of(state: State, issue: Issue) -> Iterator[Clock]:
     """Yield the legs and the resolutions of an issue, running, paused and settled."""
     return (
         clock
-        for clock in list(clocks.all_of(state))
+        for clock in clocks.all_of(state)
         if clock.issue is not None
         and state.names[clock.issue] == issue.issue_id
         and state.names[clock.kind] in _OWN

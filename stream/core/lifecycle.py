@@ -14,7 +14,7 @@ def close(work: Work, t: int, *, by: str | None, inferred: bool) -> None:
     state = work.state
     work.take_back(kinds.closing(work.book, state, t))
     work.take_back(tuple(told.close(state, t, inferred=inferred)))
-    for clock in list(clocks.all_of(state)):
+    for clock in clocks.at_hand(state):
         if clock.issue is None:  # what is owed to an issue is owed whether or not anybody chats
             work.take_back(clocks.stop(state, clock, t))
     state.closed_at, state.closed_by, state.close_inferred = t, by, inferred
@@ -42,7 +42,7 @@ def disprove_close(work: Work) -> None:
     state = work.state
     work.counted += ("close_disproved",)
     _take_back_conclusions(work)
-    for clock in list(state.settled):
+    for clock in clocks.all_of(state):
         if clock.stopped_at == state.closed_at:
             clocks.resume(state, clock)
     told.disprove_close(state)

@@ -13,7 +13,7 @@ from stream.core import clocks
 from stream.core.book import RuleBook
 from stream.core.clocks import RESPONSES, Fired
 from stream.core.events import Mode, Role, Sender
-from stream.core.state import TURN_LIMIT, ClockState, State, Turn
+from stream.core.state import TURN_LIMIT, Clock, ClockState, State, Turn
 
 # Answers of a person for turns and for the summary's figures; a clock's policy may count others.
 PERSONAL = frozenset({Mode.HUMAN, Mode.ASSIST})
@@ -32,10 +32,17 @@ def customer_said(book: RuleBook, state: State, t: int) -> None:
 
 def _left_before(state: State, t: int) -> bool:
     """Return whether a close ended the open turn's clock: who comes back afterwards waits anew."""
-    clock = next(clocks.of_kinds(state, RESPONSES), None)
-    if clock is None or clock.state not in {ClockState.STOPPED, ClockState.MISSED}:
+    names = state.names
+    if any(clock.stopped_at is None and names[clock.kind] in RESPONSES for clock in clocks.at_hand(state)):
         return False
-    return clock.stopped_at is not None and clock.stopped_at < t
+    latest = max(clocks.of_kinds(state, RESPONSES), key=_started_at, default=None)
+    if latest is None or latest.state not in {ClockState.STOPPED, ClockState.MISSED}:
+        return False
+    return latest.stopped_at is not None and latest.stopped_at < t
+
+
+def _started_at(clock: Clock) -> int:
+    return clock.started_at
 
 
 def _open_turn(book: RuleBook, state: State, t: int) -> None:
@@ -52,8 +59,8 @@ def agent_said(book: RuleBook, state: State, sender: Sender, t: int) -> tuple[Fi
     if sender.level is not None:
         state.attributes["agent_level"] = sender.level
     wrong: list[Fired] = []
-    for clock in list(clocks.of_kinds(state, RESPONSES)):
-        if clock.started_at <= t and (clock.stopped_at is None or t < clock.stopped_at):
+    for clock in clocks.owed_at(state, t):
+        if state.names[clock.kind] in RESPONSES:
             policy = book.clock_policy_by_id(state.names[clock.policy])
             if sender.mode in (policy.counts if policy is not None else PERSONAL):
                 wrong += clocks.answer(state, clock, t)
@@ -90,7 +97,7 @@ def bot_said(state: State, t: int) -> tuple[Fired, ...]:
     state.bot_stage = True
     if state.turns and state.turns[-1].answered_at is None and state.turns[-1].opened_at <= t:
         state.turns.pop()  # no person owed an answer in it, so none is measured
-        for clock in list(clocks.of_kinds(state, RESPONSES)):
+        for clock in clocks.of_kinds(state, RESPONSES):
             wrong += clocks.stop(state, clock, t)
     return tuple(wrong)
 

@@ -26,7 +26,7 @@ class Standing(StrEnum):
 
 def open_clocks(state: State) -> Iterator[Clock]:
     """Yield the clocks that somebody still owes, the running, the paused, then those past all moments."""
-    for clock in clocks.all_of(state):
+    for clock in clocks.at_hand(state):
         if clock.stopped_at is None and _kind(state, clock) != clocks.RULE:
             yield clock
 

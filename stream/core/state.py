@@ -19,7 +19,7 @@ from msgspec import Struct, field
 
 from stream.core.rules import RuleMemory
 
-VERSION = 2
+VERSION = 3
 
 # A chat system that sends again does so within moments; 64 covers the busiest minute we have seen in
 # recorded chats several times over.
@@ -229,7 +229,8 @@ class State(Struct, array_like=True, gc=False):
     seen: bytes = b""
     turns: list[Turn] = field(default_factory=list)
     names: list[str] = field(default_factory=list)
-    # Clocks with a moment still to come, in the order they were started; the others are settled.
+    # Clocks with a moment still to come, in the order they were started; the others are settled, in the
+    # order in which that came about.
     running: list[Clock] = field(default_factory=list)
     settled: list[Clock] = field(default_factory=list)
     # How many clocks of each kind (an index into ``names``) have been started.
@@ -265,6 +266,8 @@ class State(Struct, array_like=True, gc=False):
     settling: dict[int, int] = field(default_factory=dict)
     # Texts that findings on messages quote; open alerts and the scorecard say the same ones.
     quotes: list[str] = field(default_factory=list)
+    # Settled clocks that have ended, packed: ``core.aside`` alone reads and writes it.
+    aside: bytes = b""
 
     def quote(self, text: str) -> int | None:
         """Return the index of ``text`` among the quotes; None where there is no room for another."""
@@ -320,11 +323,16 @@ def _to_2(fields: list[Any]) -> list[Any]:
     return fields
 
 
+def _to_3(fields: list[Any]) -> list[Any]:
+    """Change nothing: clocks are laid aside at the next writing, which who reads must know."""
+    return fields
+
+
 # Where they stand in version 1.
 _SEEN, _TURNS = 11, 12
 
 # From a version to the next, on the decoded array of fields.
-MIGRATIONS: Mapping[int, Callable[[list[Any]], list[Any]]] = {1: _to_2}
+MIGRATIONS: Mapping[int, Callable[[list[Any]], list[Any]]] = {1: _to_2, 2: _to_3}
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(_Record)

@@ -21,7 +21,7 @@ from msgspec.structs import replace
 
 from alerts.model import Alert
 from stream import alerting, openalerts
-from stream.core import clocks, engine, standing
+from stream.core import aside, clocks, engine, standing
 from stream.core import state as states
 from stream.core.annotation import EMPTY, Annotation
 from stream.core.attainment import Decided
@@ -427,7 +427,10 @@ def _conversation_of(item: Received | Timer) -> str | None:
 
 def _write(knowledge: Knowledge, state: State | None) -> Held | None:
     """Return what is held of a conversation from here on; None of one that is gone."""
-    return None if state is None else _held(knowledge, state, states.encode(state))
+    if state is None:
+        return None
+    aside.lay(state)
+    return _held(knowledge, state, states.encode(state))
 
 
 def _held(knowledge: Knowledge, state: State, raw: bytes) -> Held:

@@ -11,6 +11,7 @@ import msgspec
 from alerts.model import Alert, AlertStatus
 from stream import wire
 from stream.bench.installation import PARTITIONS
+from stream.core import clocks
 from stream.core import state as states
 from stream.core.outputs import Finding
 from stream.core.state import Clock, State
@@ -71,5 +72,5 @@ def effects(raw: bytes) -> dict[str, Any]:
 
 
 def _clocks(state: State) -> Iterator[tuple[str, Clock]]:
-    for clock in (*state.running, *state.paused, *state.settled):
+    for clock in clocks.all_of(state):
         yield state.clock_id(clock), clock

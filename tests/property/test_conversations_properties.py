@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from alerts.model import Alert, AlertStatus
-from stream.core import clocks, engine
+from stream.core import aside, clocks, engine
 from stream.core import state as states
 from stream.core.annotation import EMPTY
 from stream.core.events import Message, Received, Role, Tick, Timer
@@ -69,9 +69,12 @@ def test_any_split_into_batches_gives_the_same_records_and_states(
 
 @given(logs(names=3))
 def test_a_batch_finds_what_the_engine_finds_event_by_event(known: Knowledge, log: list[Received]) -> None:
-    """Looking rules up for many texts together, and reading and writing a state once, changes nothing."""
+    """Looking rules up for many texts together, reading and writing a state once, laying ended clocks aside:
+    it changes nothing.
+    """
     states_by_name: dict[str, states.State | None] = {}
     found: list[Finding] = []
+    summaries: list[Summary] = []
     for one in log:
         name = engine.conversation_of(one.event)
         if name is None:
@@ -83,8 +86,12 @@ def test_a_batch_finds_what_the_engine_finds_event_by_event(known: Knowledge, lo
         step = engine.step(known.book, states_by_name.get(name), one, annotation)
         states_by_name[name] = step.state
         found += step.findings
-    _, records = run(known, [numbered(log)])
-    assert of(Finding, records) == found
+        summaries += [step.summary] if step.summary is not None else []
+    for size in (1, len(log)):
+        _, records = run(known, [numbered(log)[at : at + size] for at in range(0, len(log), size)])
+        assert of(Finding, records) == found
+        # A step that also ended what came before it gives the later summary of the two.
+        assert set(plain(list(summaries))) <= set(plain(of(Summary, records)))
 
 
 @given(logs(names=3), st.data())
@@ -168,6 +175,7 @@ def comparable(raw: bytes) -> dict[str, Any]:
     state = states.decode(raw)
     state.revision = 0
     state.alerts = {}
+    aside.recall(state)
     state.settled.sort(key=lambda clock: (clock.kind, clock.number))
     for clock in clocks.all_of(state):
         clock.counted = states.Counted.NOTHING

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from alerts.model import Alert, AlertStatus
-from stream.core import engine
+from stream.core import clocks, engine
 from stream.core import state as states
 from stream.core.events import Flag, Received, Tick, Timer
 from stream.core.outputs import Finding, Summary
@@ -205,7 +205,7 @@ def test_a_person_settles_every_question_that_is_still_open(packs: Path) -> None
     chat.say(5, "agent", "您好", mode="assist")
     chat.say(8, "customer", "在吗")
     chat.say(15, "agent", "在的，再见", mode="human")
-    assert [clock.state for clock in chat.state.settled] == [ClockState.ANSWERED, ClockState.ANSWERED]
+    assert [clock.state for clock in clocks.all_of(chat.state)] == [ClockState.ANSWERED, ClockState.ANSWERED]
     chat.tick(1000)
     assert chat.findings() == []
 
@@ -225,7 +225,7 @@ def test_an_inferred_close_that_proves_wrong_leaves_clocks_and_alerts_as_they_we
     chat.say(1700, "customer", "在吗")
     state = chat.state
     assert state.closed_at is None
-    assert [clock.state for clock in state.settled if clock.stopped_at is None]
+    assert [clock.state for clock in clocks.all_of(state) if clock.stopped_at is None]
     assert chat.records[-1] != fired
     chat.event(1750, "conversation.closed")
     resolved = [one for one in chat.alerts() if one.alert_id == fired and one.status is AlertStatus.RESOLVED]

@@ -59,7 +59,7 @@ def _disproved(state: State) -> tuple[Fired, ...]:
     """Let a person's word that is told of late answer the clocks that ended without it."""
     wrong: tuple[Fired, ...] = ()
     if state.human_at is not None:
-        for clock in list(clocks.of_kinds(state, frozenset({ABANDONMENT}))):
+        for clock in clocks.of_kinds(state, frozenset({ABANDONMENT})):
             wrong += clocks.answer(state, clock, max(state.human_at, clock.started_at))
     return wrong
 
@@ -78,7 +78,7 @@ def _open(state: State) -> Clock | None:
     if ABANDONMENT not in state.names:
         return None
     kind = state.names.index(ABANDONMENT)
-    return next((one for one in clocks.all_of(state) if one.kind == kind and one.stopped_at is None), None)
+    return next((one for one in clocks.at_hand(state) if one.kind == kind and one.stopped_at is None), None)
 
 
 KIND: Final = Kind("客户等待", heard=heard, happened=happened, closing=closing, timed_anew=False)

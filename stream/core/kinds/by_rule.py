@@ -22,9 +22,9 @@ def act(book: RuleBook, state: State, deed: Deed, kind: str, mode: Mode, t: int)
     A message of a mode that the clock's policy does not count answers nothing. What is told of late and was
     settled since starts none.
     """
-    of_kind = list(clocks.of_kinds(state, frozenset({kind})))
+    of_kind = [one for one in clocks.not_over_by(state, t) if state.names[one.kind] == kind]
     if deed is Deed.STARTS:
-        covered = any(_covers(clock, t) for clock in of_kind)
+        covered = any(clock.started_at <= t for clock in of_kind)
         if book.times(kind) and not covered and t >= state.settling.get(state.intern(kind), t):
             _start(book, state, kind, of_kind, t)
         return ()
@@ -33,7 +33,7 @@ def act(book: RuleBook, state: State, deed: Deed, kind: str, mode: Mode, t: int)
         state.settling[name] = max(t, state.settling.get(name, t))
     wrong: tuple[Fired, ...] = ()
     for clock in of_kind:
-        if not _covers(clock, t):
+        if clock.started_at > t:
             continue
         policy = book.clock_policy_by_id(state.names[clock.policy])
         if deed is Deed.STOPS:
@@ -50,7 +50,3 @@ def _start(book: RuleBook, state: State, kind: str, of_kind: list[Clock], t: int
         clocks.start_by_policy(book, state, kind, t)
     elif (policy := clocks.policy_for(book, state, kind, t)) is not None:
         clocks.backdate(state, later, policy, t)
-
-
-def _covers(clock: Clock, t: int) -> bool:
-    return clock.started_at <= t and (clock.stopped_at is None or t < clock.stopped_at)

@@ -146,7 +146,7 @@ def _made(said: Iterable[Said]) -> list[_Promise]:
 def _promised(book: RuleBook, state: State, promise: _Promise, t: int) -> tuple[Fired, ...]:
     """Start the promise's clock, or put off the target of the one that is open."""
     party = book.promises.title_of(promise.by) if promise.by != AGENT else None
-    for clock in _ours(state):
+    for clock in clocks.at_hand(state):
         if clock.stopped_at is None and state.names[clock.kind] == promise.name:
             owes = None if clock.party is None else state.names[clock.party]
             if owes == party:
@@ -210,18 +210,8 @@ def _name(said: Said) -> str:
 
 def _running_at(state: State, t: int) -> list[Clock]:
     """Return the clocks of promises that ``t`` falls into."""
-    return [
-        clock
-        for clock in _ours(state)
-        if clock.started_at <= t and (clock.stopped_at is None or t < clock.stopped_at)
-    ]
-
-
-def _ours(state: State) -> list[Clock]:
-    """Return the clocks of promises, the running first; most conversations have started none."""
     names = state.names
-    kinds = {kind for kind in state.clock_counts if names[kind].startswith(_NAMES)}
-    return [clock for clock in clocks.all_of(state) if clock.kind in kinds] if kinds else []
+    return [clock for clock in clocks.owed_at(state, t) if names[clock.kind].startswith(_NAMES)]
 
 
 _NAMES: Final = (f"{PROMISE}:", CALL_BACK)

@@ -38,7 +38,14 @@ def drop(state: State, step: str, t: int) -> tuple[Fired, ...]:
 
 def _open(state: State, step: str) -> Clock | None:
     named = frozenset({clocks.named(PROTOCOL_STEP, step)})
-    return next((clock for clock in clocks.of_kinds(state, named) if clock.stopped_at is None), None)
+    return next(
+        (
+            clock
+            for clock in clocks.at_hand(state)
+            if state.names[clock.kind] in named and clock.stopped_at is None
+        ),
+        None,
+    )
 
 
 KIND: Final = Kind("处置步骤")

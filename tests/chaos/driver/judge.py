@@ -11,6 +11,7 @@ import msgspec
 
 from alerts.model import Alert, AlertStatus
 from stream import wire
+from stream.core import clocks
 from stream.core import state as states
 from stream.core.events import Received, Tick
 from stream.core.outputs import Finding, FindingStatus, Summary
@@ -151,7 +152,7 @@ def _judge_accounts(verdict: Verdict, load: Load, oracle: Oracle, out: CameOut) 
 def _effects(raw: bytes) -> dict[str, Any]:
     """What the events did; what the figures said of a clock on the way depends on what was heard when."""
     state = states.decode(raw)
-    for clock in (*state.running, *state.paused, *state.settled):
+    for clock in clocks.all_of(state):
         clock.counted = Counted.NOTHING
     return effects(states.encode(state))
 
@@ -216,7 +217,7 @@ def _judge_by_hand(verdict: Verdict, load: Load, out: CameOut, hook: Hook) -> No
 
 def _clocks(name: str, raw: bytes) -> Iterable[tuple[str, str, int, str]]:
     state = states.decode(raw)
-    for clock in (*state.running, *state.paused, *state.settled):
+    for clock in clocks.all_of(state):
         kind = state.names[clock.kind]
         if kind in TARGETS:
             yield name, kind, clock.started_at, ClockState(clock.state).name
