@@ -5,12 +5,14 @@ from __future__ import annotations
 import threading
 
 from stream.runtime.kafka.exits import Exit
-from stream.runtime.kafka.watchdog import Progress, Verdict, Vitals, Watchdog, judge
+from stream.runtime.kafka.watchdog import Limits, Progress, Verdict, Vitals, Watchdog, judge
+from stream.settings import Kafka
+
+LIMITS = Limits(stall_s=60, recovery_s=600, assignment_s=120, loop_s=20)
 
 
 def verdict(vitals: Vitals, now: float = 1000.0) -> Exit | None:
-    found = judge(vitals, now, stall_s=60, recovery_s=600, loop_s=20)
-    return found.code if found else None
+    return next((found.code for found in judge(vitals, now, LIMITS)), None)
 
 
 def test_idle_worker_is_left_alone() -> None:
@@ -24,8 +26,7 @@ def test_lag_that_shrinks_is_left_alone() -> None:
 def test_lag_without_progress_ends_the_process() -> None:
     vitals = Vitals(1000.0, {"a": Progress(5, 999.0), "chat.messages/3": Progress(5, 939.0)})
     assert verdict(vitals) is Exit.STALLED
-    found = judge(vitals, 1000.0, stall_s=60, recovery_s=600)
-    assert found is not None
+    (found,) = judge(vitals, 1000.0, LIMITS)
     assert "chat.messages/3" in found.reason
 
 
@@ -39,6 +40,20 @@ def test_recovery_without_end_ends_the_process() -> None:
     assert verdict(Vitals(1000.0, {}, recovering_since=401.0)) is None
 
 
+def test_group_that_gives_no_word_ends_the_process() -> None:
+    """While partitions are handed over none is looked at: a rebalance without end would stand for ever."""
+    assert verdict(Vitals(1000.0, {}, unassigned_since=879.0)) is Exit.FENCED
+    assert verdict(Vitals(1000.0, {}, unassigned_since=881.0)) is None
+
+
+def test_limits_leave_time_for_what_they_bound() -> None:
+    kafka = Kafka()
+    limits = Limits.of(kafka)
+    assert limits.assignment_s * 1000 >= kafka.rebalance_timeout + kafka.session_timeout
+    assert limits.loop_s * 1000 < kafka.rebalance_timeout
+    assert limits.half().stall_s == limits.stall_s / 2
+
+
 def test_thread_judges_although_nobody_else_runs() -> None:
     """The very loop that writes the vitals is the one that may stand still."""
     ended: list[Verdict] = []
@@ -48,7 +63,7 @@ def test_thread_judges_although_nobody_else_runs() -> None:
         ended.append(found)
         done.set()
 
-    Watchdog(Vitals(0.0, {}), stall_s=60, recovery_s=600, end=end).start()
+    Watchdog(Vitals(0.0, {}), LIMITS, end=end).start()
     assert done.wait(30)
     assert [found.code for found in ended] == [Exit.LOOP_BLOCKED]
 

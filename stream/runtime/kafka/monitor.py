@@ -96,6 +96,13 @@ def outage_survived(consequence: str) -> Iterator[None]:
         logger.warning("the broker does not answer, %s: %s", consequence, type(error).__name__)
 
 
+def _since(before: float | None, now: float, *, holds: bool) -> float | None:
+    """Return since when something holds, None where it does not."""
+    if not holds:
+        return None
+    return now if before is None else before
+
+
 class Monitor:
     """Keeps lag, progress and forgotten keys in order while the worker runs.
 
@@ -149,10 +156,11 @@ class Monitor:
             now = time.monotonic()
             self.vitals.beat_at = now
             self.vitals.moving = self._moving()
-            if not self._ownership.recovering():
-                self.vitals.recovering_since = None
-            elif self.vitals.recovering_since is None:
-                self.vitals.recovering_since = now
+            vitals = self.vitals
+            vitals.recovering_since = _since(
+                vitals.recovering_since, now, holds=self._ownership.reading_back()
+            )
+            vitals.unassigned_since = _since(vitals.unassigned_since, now, holds=not self._ownership.assigned)
             await asyncio.sleep(BEAT_S)
 
     def _moving(self) -> dict[str, Progress]:

@@ -202,6 +202,11 @@ class Ownership:
         """Return how many partitions are ours and not read back yet."""
         return sum(not processor.ready for processor in self.processors.values())
 
+    def reading_back(self) -> bool:
+        """Return whether anything of ours is still being read back: a partition, or the ledger."""
+        ledger = self.assigned and self._delivery is not None and not self._delivery.ready
+        return ledger or self.recovering() > 0
+
 
 def _forget_acknowledgements(app: Any) -> None:
     """Drop what Faust noted while partitions were handed over.

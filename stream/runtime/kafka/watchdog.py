@@ -13,10 +13,11 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from stream.runtime.kafka.exits import Exit
+from stream.settings import Kafka
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +44,32 @@ class Vitals:
     beat_at: float
     moving: Mapping[str, Progress]
     recovering_since: float | None = None
+    unassigned_since: float | None = None
+    """Since when the group has not said what is ours; a worker may own nothing, which is an answer, too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """How long each may take, in seconds; `docs/operations.md` has the sums.
+
+    `stall_s` is for records that wait, `recovery_s` for reading back, `assignment_s` for the group's word.
+    """
+
+    stall_s: float
+    recovery_s: float
+    assignment_s: float
+    loop_s: float = LOOP_LIMIT_S
+
+    @classmethod
+    def of(cls, kafka: Kafka) -> Limits:
+        """Return the limits of an installation."""
+        # The group waits for the slowest of its workers, then gives the partitions out: twice that is no
+        # rebalance any more.
+        return cls(kafka.watchdog / 1000, kafka.recovery_timeout / 1000, 2 * kafka.rebalance_timeout / 1000)
+
+    def half(self) -> Limits:
+        """Return what is worth telling before it ends the process."""
+        return Limits(self.stall_s / 2, self.recovery_s / 2, self.assignment_s / 2, self.loop_s / 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,21 +80,21 @@ class Verdict:
     reason: str
 
 
-def judge(
-    vitals: Vitals, now: float, *, stall_s: float, recovery_s: float, loop_s: float = LOOP_LIMIT_S
-) -> Verdict | None:
-    """Return what is wrong at `now`, None where nothing is. Pure."""
-    if now - vitals.beat_at > loop_s:
-        return Verdict(Exit.LOOP_BLOCKED, f"the event loop has stood still for {now - vitals.beat_at:.0f} s")
-    if vitals.recovering_since is not None and now - vitals.recovering_since > recovery_s:
-        return Verdict(Exit.RECOVERY, f"state not read back in {recovery_s:.0f} s")
+def judge(vitals: Vitals, now: float, limits: Limits) -> Iterator[Verdict]:
+    """Yield all that is wrong at `now`, what lies deepest first. Pure."""
+    if now - vitals.beat_at > limits.loop_s:
+        yield Verdict(Exit.LOOP_BLOCKED, f"the event loop has stood still for {now - vitals.beat_at:.0f} s")
+    if vitals.unassigned_since is not None and now - vitals.unassigned_since > limits.assignment_s:
+        waited = now - vitals.unassigned_since
+        yield Verdict(Exit.FENCED, f"the group has assigned nothing for {waited:.0f} s")
+    if vitals.recovering_since is not None and now - vitals.recovering_since > limits.recovery_s:
+        yield Verdict(Exit.RECOVERY, f"state not read back in {now - vitals.recovering_since:.0f} s")
     for name, progress in vitals.moving.items():
-        if progress.pending > 0 and now - progress.since > stall_s:
-            return Verdict(
+        if progress.pending > 0 and now - progress.since > limits.stall_s:
+            yield Verdict(
                 Exit.STALLED,
                 f"{name}: {progress.pending} records wait, none done for {now - progress.since:.0f} s",
             )
-    return None
 
 
 def end_process(verdict: Verdict) -> None:
@@ -84,23 +111,20 @@ class Watchdog(threading.Thread):
     def __init__(
         self,
         vitals: Vitals,
+        limits: Limits,
         *,
-        stall_s: float,
-        recovery_s: float,
         end: Callable[[Verdict], None] = end_process,
     ) -> None:
         super().__init__(name="watchdog", daemon=True)
         self._vitals = vitals
-        self._stall = stall_s
-        self._recovery = recovery_s
+        self._limits = limits
         self._end = end
         self._stop_asked = threading.Event()
 
     def run(self) -> None:
         """Look until something is wrong or `stop` is called."""
         while not self._stop_asked.wait(LOOK_S):
-            verdict = judge(self._vitals, time.monotonic(), stall_s=self._stall, recovery_s=self._recovery)
-            if verdict is not None:
+            for verdict in judge(self._vitals, time.monotonic(), self._limits):
                 self._end(verdict)
                 return
 

@@ -52,7 +52,7 @@ from stream.runtime.kafka.publisher import Publisher, Row, confirm
 from stream.runtime.kafka.shared import Shared
 from stream.runtime.kafka.timers import ClockDriver
 from stream.runtime.kafka.versions import readable
-from stream.runtime.kafka.watchdog import Watchdog
+from stream.runtime.kafka.watchdog import Limits, Watchdog, judge
 from stream.runtime.listening import Listening
 from stream.settings import Settings, ensure_data_dir
 from stream.wire import encode
@@ -286,9 +286,7 @@ class Worker:
         if self._driver is Driver.WALL and Role.CONVERSATIONS in self.roles:
             self._spawn(self._watch_clocks(), "clocks")
             self._spawn(self._watch_customers(), "customers")
-        self._watchdog = Watchdog(
-            self._monitor.vitals, stall_s=kafka.watchdog / 1000, recovery_s=kafka.recovery_timeout / 1000
-        )
+        self._watchdog = Watchdog(self._monitor.vitals, Limits.of(kafka))
         self._watchdog.start()
 
     async def _watch_clocks(self) -> None:
@@ -364,19 +362,14 @@ class Worker:
             missing.append(f"{recovering} partitions are being recovered")
         if self._delivery is not None and not self._delivery.ready:
             missing.append("the ledger is being read")
-        return missing
+        return missing + self.unhealthy()
 
     def unhealthy(self) -> list[str]:
-        """Return the partitions that have lag and make no progress."""
+        """Return what does not get on, from half the time on after which the watchdog ends the process."""
         if self._monitor is None:
             return []
-        limit = self.settings.kafka.watchdog / 2000
-        now = time.monotonic()
-        return [
-            f"{name}: {progress.pending} records wait, none done for {now - progress.since:.0f} s"
-            for name, progress in self._monitor.vitals.moving.items()
-            if progress.pending and now - progress.since > limit
-        ]
+        limits = Limits.of(self.settings.kafka).half()
+        return [verdict.reason for verdict in judge(self._monitor.vitals, time.monotonic(), limits)]
 
     # The end ------------------------------------------------------------------------------------------------
 
