@@ -2,18 +2,24 @@
 
 Clauses end at punctuation and, in chats, at a blank. What a clause is depends on those beside it: an if
 holds for the rest of its sentence, a request for the clauses after it, a time that stands alone for its
-neighbour. All of it is looked for when it is asked for, and only there.
+neighbour. All of it is looked for when it is asked for, and only there; texts are cut by the batch.
 """
 
 from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
-from itertools import islice
-from typing import Final, NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
+from typing import Final
 
+import numpy as np
+import numpy.typing as npt
+
+from stream.core import grammar
 from stream.core.deadlines import SaidTime, find_deadlines
+from stream.core.grammar import Bits
+from stream.core.joined import PLANE, Joined, code_points, looked_up
 from stream.core.lexicon import Match
 
 MAX_CLAUSES: Final = 64
@@ -32,89 +38,80 @@ LONGEST_TIME: Final = 16
 """Characters of a clause that is nothing but a time."""
 
 _BREAK: Final = re.compile(r"[\s,，。.!！?？;；~…()]+(?<!\d\.)|(?<=[\u4e00-\u9fff])[#*]+")
+"""Where a text is cut. Arrays do the same for all texts of a batch but those with a line of # or *."""
+
+_BREAKS, _POINT, _DIGIT, _RULE, _END = (1 << bit for bit in range(5))
+"""What characters are to ``_BREAK``: a point between digit and word is none; ``_END`` ends each text."""
+
 _ENDS: Final = frozenset("。.!！?？;；~…")
 _PARTICLES: Final = "呢呀哦哈啊噢喔哟呦嘞哒的亲~"
 
 _TAG: Final = re.compile(
     "(?:可以|行|好|方便|同意|ok|成)(?:吗|嘛|么|不|吧|否)?$|好不好$|行不行$|可不可以$|是否可以$"
 )
-_ENDS_AS_QUESTION: Final = re.compile("(?:吗|么|嘛|没有|没|不|否)$")
-_ASKS: Final = re.compile(
-    "什么|哪|怎么|怎样|多久|多少|几点|是不是|有没有|能不能|是否|要不要|可不可以|会不会|谁|难道|需不需要|需要.{0,12}吗"
-)
-
-_ASKS_AFTER: Final = re.compile("(?:对|是)(?:么|吗|不对|不是)")
-"""Alone behind a clause it makes a question of it."""
-
-_IF: Final = re.compile(
-    "如(?![何下此图实同])|若|要是|假如|万一|一旦|只要|除非|有需要|有问题|任何|[您你如要想需].{0,12}的话"
-)
-_AFTER: Final = re.compile(
-    "(?<!已)(?<!已经)(?:收到|签收|退回|返回|送回|寄回|寄出|提交|支付|付款|下单|拒收|乘机|起飞|行程|(?<!退款)完成"
-    "|入库|入仓|出库|到货|到库|到达|仓库|揽件|通过|生成|上传|填写|预约|重新申请)[^,，]{0,8}?(?:之后|以后|后)"
-    "|^等(?:您|你|订单|货|收到)|待.{1,30}(?:后|完成)|审核通过(?!了)|一[有到]货|^等.{1,8}(?:后|了)$"
-    "|接收到.{0,6}商品|(?:符合|属实|出现|确定).{0,12}时|之日"
-)
-"""What the customer, or somebody whom no promise binds, has to do first."""
-
-_FILED: Final = re.compile("[前后][您你]?提交")
-"""18点前提交的服务单: whose turn it is; only the next clause is about that."""
-
-_REQUEST: Final = re.compile(
-    "重新下单|新的?订单|建议您|方便.{0,6}[帮为给]您"
-    "|提供|发给|发我|发一?下|告知(?:我|一下|下|妹|小)|告诉[我妹小]|[您你请烦号码息址接额单].{0,6}给[我妹小](?!们)"
-    "|私信|给我.{0,4}(?:订单|单号)|说一?下|带到|复制|(?<!办法)截图|点击|选择|描述|简述|留一?下|报一?下"
-    "|(?:麻烦|(?<!申)请|辛苦)(?!您?(?:稍|等|耐心|注意|放心|保持|谅解|不要|手机|再等)|问)您?"
-    ".{0,10}(?:取消|提交|申请|下单|确认|核对)"
-)
 _CONDITION_OF_TIME: Final = re.compile(
     "(?:之?前|以前|之?后|以后)?[您你]?(?:提交|反馈|申请|下单|付款|签收|之后)"
 )
 """今天18点前反馈的 is no time of what is promised, but of whose turn it is."""
 
+_HANGS: Final = grammar.IF.bit | grammar.AFTER.bit | grammar.FILED.bit
+_QUESTION: Final = grammar.ASKS.bit | grammar.ENDS_AS_QUESTION.bit
+
 
 class Message:
-    """A text cut into clauses; what a clause is, is found out when it is asked for."""
+    """A text cut into clauses; what a clause is, is found out when it is asked for.
 
-    __slots__ = ("_found", "pieces", "text")
+    Clause by clause: ``starts`` and ``ends`` in the text, ``stops``, where what divides it from the next
+    stops, and ``marks``, the bits of its marks (``stream.core.grammar``).
+    """
 
-    def __init__(self, text: str) -> None:
+    __slots__ = ("_found", "ends", "marks", "starts", "stops", "text")
+
+    def __init__(
+        self, text: str, starts: list[int], ends: list[int], stops: list[int], marks: list[int]
+    ) -> None:
         self.text = text
-        self.pieces = list(islice(_pieces(text), MAX_CLAUSES))
+        self.starts = starts[:MAX_CLAUSES]
+        self.ends = ends[:MAX_CLAUSES]
+        self.stops = stops
+        self.marks = marks
         self._found: dict[int, tuple[SaidTime, ...]] = {}
 
-    def by_clause(self, matches: Sequence[Match]) -> Iterator[tuple[int, list[Match]]]:
-        """Yield the clauses that have matches, with these."""
-        ends = [end for _, end, _ in self.pieces]
-        found: dict[int, list[Match]] = {}
+    def by_clause(self, matches: Iterable[Match]) -> Iterator[tuple[int, list[Match]]]:
+        """Yield the clauses that have matches, with these; ``matches`` come by place."""
+        ends = self.ends
+        latest = -1
+        inside: list[Match] = []
         for match in matches:
             number = bisect_right(ends, match.start)
+            if number != latest:
+                if inside:
+                    yield latest, inside
+                latest, inside = number, []
             if number < len(ends):
-                found.setdefault(number, []).append(match)
-        yield from found.items()
-
-    def clause(self, number: int) -> Clause:
-        """Return one clause."""
-        return Clause(self, number, *self.pieces[number][:2])
+                inside.append(match)
+        if inside:
+            yield latest, inside
 
     def words(self, number: int) -> str:
         """Return the words of one clause."""
-        start, end, _ = self.pieces[number]
-        return self.text[start:end]
+        return self.text[self.starts[number] : self.ends[number]]
 
-    def ends(self, number: int) -> bool:
+    def gap(self, number: int) -> str:
+        """Return what divides one clause from the next."""
+        return self.text[self.ends[number] : self.stops[number]]
+
+    def closes(self, number: int) -> bool:
         """Whether a sentence ends behind the clause."""
-        return not _ENDS.isdisjoint(self.pieces[number][2])
-
-    def is_blank(self, number: int) -> bool:
-        """Whether nothing but a blank stands behind the clause."""
-        return self.pieces[number][2].isspace()
+        return not _ENDS.isdisjoint(self.gap(number))
 
     def times(self, number: int) -> tuple[SaidTime, ...]:
         """Return the times that one clause names."""
+        if not self.marks[number] & grammar.TIMES:
+            return ()
         found = self._found.get(number)
         if found is None:
-            start = self.pieces[number][0]
+            start = self.starts[number]
             found = self._found[number] = tuple(
                 SaidTime(start + time.start, start + time.end, time.deadline)
                 for time in find_deadlines(self.words(number))
@@ -122,68 +119,93 @@ class Message:
         return found
 
 
-class Clause(NamedTuple):
-    """One clause, and what it takes from those round it."""
+class Clause:
+    """One clause, and what it takes from those round it; what was asked once is known."""
 
-    message: Message
-    number: int
-    start: int
-    end: int
+    __slots__ = ("_hangs", "_times", "end", "marks", "message", "number", "start")
+
+    def __init__(self, message: Message, number: int) -> None:
+        self.message = message
+        self.number = number
+        self.start, self.end = message.starts[number], message.ends[number]
+        self.marks = message.marks[number]
+        self._times: Sequence[SaidTime] | None = None
+        self._hangs: bool | None = None
 
     def asks(self, within: int | None = None) -> bool:
         """Whether it is a question; one for consent (可以吗) is none.
 
         ``within``: question words behind that place belong to what is asked for (帮您看下有没有货).
         """
-        body = self.message.words(self.number).rstrip(_PARTICLES)
+        message, number = self.message, self.number
+        asked = "?" in message.gap(number)
+        following = (
+            number + 1 < len(message.ends)
+            and message.marks[number + 1] & grammar.ASKS_AFTER.bit
+            and not message.closes(number)
+        )
+        if not (asked or following or self.marks & _QUESTION):
+            return False
+        body = message.words(number).rstrip(_PARTICLES)
         if _TAG.search(body):
             return False
-        if self.number + 1 < len(self.message.pieces) and not self.message.ends(self.number):
-            following = self.message.words(self.number + 1).rstrip(_PARTICLES)
-            if _ASKS_AFTER.fullmatch(following):
-                return True
-        asked = "?" in self.message.pieces[self.number][2]
+        if following and grammar.ASKS_AFTER.search(message.words(number + 1).rstrip(_PARTICLES)):
+            return True
         if within is not None:
             body = body[: within - self.start]
-        elif _ENDS_AS_QUESTION.search(body):
+        elif grammar.ENDS_AS_QUESTION.search(body):
             return True
-        return asked or _ASKS.search(body) is not None
+        return asked or grammar.ASKS.search(body) is not None
 
     @property
     def hangs(self) -> bool:
         """Whether it waits for something: an if of its sentence, or what has to come first."""
+        if self._hangs is None:
+            self._hangs = self._waits()
+        return self._hangs
+
+    def _waits(self) -> bool:
         message = self.message
         for number in range(self.number, max(-1, self.number - FARTHEST_IF), -1):
             back = self.number - number
-            if back and message.ends(number):
+            if back and message.closes(number):
                 return False
-            words = message.words(number)
-            if back <= FARTHEST_AFTER and _AFTER.search(words):
-                return True
-            if _IF.search(words) or (back <= 1 and _FILED.search(words)):
-                return True
-            if number and back and message.is_blank(number - 1):
+            marks = message.marks[number]
+            if marks & _HANGS:
+                words = message.words(number)
+                if back <= FARTHEST_AFTER and marks & grammar.AFTER.bit and grammar.AFTER.search(words):
+                    return True
+                if grammar.IF.search(words) or (back <= 1 and grammar.FILED.search(words)):
+                    return True
+            if number and back and message.gap(number - 1).isspace():
                 return False  # who types a blank for a comma does not go on for long
         return False
 
     @property
     def requests(self) -> bool:
         """Whether it, or a clause shortly before, asks the customer for something."""
-        first = self.message.pieces[max(0, self.number - FARTHEST_REQUEST)][0]
-        return _REQUEST.search(self.message.text, first, self.end) is not None
+        message, first = self.message, max(0, self.number - FARTHEST_REQUEST)
+        if not any(marks & grammar.REQUEST.bit for marks in message.marks[first : self.number + 1]):
+            return False
+        return grammar.REQUEST.search(message.text, message.starts[first], self.end) is not None
 
     @property
     def times(self) -> Sequence[SaidTime]:
         """Its times; where it has none, that of a neighbour that is nothing but a time."""
+        if self._times is None:
+            self._times = self._own_times() or self._times_beside()
+        return self._times
+
+    def _own_times(self) -> Sequence[SaidTime]:
+        text = self.message.text
+        own = self.message.times(self.number)
+        return own and [time for time in own if not _CONDITION_OF_TIME.match(text, time.end)]
+
+    def _times_beside(self) -> Sequence[SaidTime]:
         message, number = self.message, self.number
-        own = message.times(number)
-        if own:
-            own = tuple(time for time in own if not _CONDITION_OF_TIME.match(message.text, time.end))
-        if own:
-            return own
         for near in (number - 1, number + 1):
-            if 0 <= near < len(message.pieces):
-                start, end, _ = message.pieces[near]
+            if 0 <= near < len(message.ends) and message.marks[near] & grammar.TIMES:
+                start, end = message.starts[near], message.ends[near]
                 # Only the words round a time may stand there: 最晚, 之内.
                 if end - start <= LONGEST_TIME:
                     alone = message.times(near)
@@ -192,12 +214,71 @@ class Clause(NamedTuple):
         return ()
 
 
-def _pieces(text: str) -> Iterator[tuple[int, int, str]]:
-    """Yield the clauses of a text: start, end, and what divides each from the next."""
+def cut(texts: Sequence[str]) -> list[Message]:
+    """Return normalised texts as messages, cut into clauses."""
+    if not texts:
+        return []
+    joined = Joined(texts)
+    codes = code_points(joined.text)
+    marks = grammar.marks(codes)
+    kinds = looked_up(_KINDS, codes)
+    bounds = np.array(joined.bounds)
+    kinds[bounds[1:] - 1] = _END
+    edges = _edges(kinds)
+    starts, ends = edges[::2], edges[1::2]
+    shares = np.searchsorted(starts, bounds)
+    base = np.repeat(bounds[:-1], np.diff(shares))
+    # Every other of these stretches lies between two clauses.
+    found = np.bitwise_or.reduceat(marks, edges)[::2].tolist() if edges.size else []
+    first, last = (starts - base).tolist(), (ends - base).tolist()
+    messages = [
+        Message(text, first[low:high], last[low:high], [*first[low + 1 : high], len(text)], found[low:high])
+        for text, (low, high) in zip(texts, pairwise(shares.tolist()), strict=True)
+    ]
+    for number in joined.having((kinds & _RULE) != 0):
+        start = joined.bounds[number]
+        messages[number] = _cut_one(texts[number], marks[start : start + len(texts[number])])
+    return messages
+
+
+def _edges(kinds: npt.NDArray[np.uint8]) -> npt.NDArray[np.intp]:
+    """Return where clauses start and end, by turns."""
+    breaks = (kinds & (_BREAKS | _END)) != 0
+    points = np.flatnonzero(kinds & _POINT)
+    within = ((kinds[points - 1] & _DIGIT) != 0) & ((kinds[points + 1] & _BREAKS) == 0)
+    breaks[points[within]] = False
+    edges = np.flatnonzero(breaks[1:] != breaks[:-1]) + 1
+    return edges if breaks[0] else np.concatenate((np.zeros(1, edges.dtype), edges))
+
+
+def _cut_one(text: str, marks: Bits) -> Message:
+    """Return one text as a message; ``marks`` are those of its characters."""
+    starts: list[int] = []
+    ends: list[int] = []
+    stops: list[int] = []
     done = 0
     for gap in _BREAK.finditer(text):
         if gap.start() > done:
-            yield done, gap.start(), gap[0]
+            starts.append(done)
+            ends.append(gap.start())
+            stops.append(gap.end())
         done = gap.end()
     if done < len(text):
-        yield done, len(text), ""
+        starts.append(done)
+        ends.append(len(text))
+        stops.append(len(text))
+    found = [int(np.bitwise_or.reduce(marks[start:end])) for start, end in zip(starts, ends, strict=True)]
+    return Message(text, starts, ends, stops, found)
+
+
+def _kinds() -> npt.NDArray[np.uint8]:
+    blanks = "".join(char for char in map(chr, range(0x3001)) if char.isspace())
+    kinds = np.zeros(PLANE, np.uint8)
+    for chars, kind in (
+        (",，。.!！?？;；~…()" + blanks, _BREAKS), (".", _POINT), ("0123456789", _DIGIT), ("#*", _RULE),
+    ):  # fmt: skip
+        kinds[list(map(ord, chars))] |= kind
+    return kinds
+
+
+_KINDS: Final = _kinds()

@@ -142,6 +142,19 @@ _UNIT_DAYS: Final = {"天": 1, "日内": 1, "周": 7, "星期": 7, "月": 30, "�
 _HINT: Final = re.compile("[天日周月号点时早晚分秒hn:]|星期|礼拜|下班").search
 """What every time is written with: most texts have none of it and are done after one search."""
 
+MARKS_OF_TIMES: Final[frozenset[str]] = frozenset(
+    [
+        number + unit
+        for number in "0123456789一二两三四五六七八九十百几数半"
+        for unit in "个工到至-~—小钟天分mh秒日周星月号点时:"
+    ]
+    + [week + day for week in "周期拜" for day in "一二三四五六日天"]
+    + [word[-2:] for word in (*_SHIFTS, *_PARTS) if len(word) > 1]
+    + [day + part for day in "今明" for part in "早晚"]
+    + ["本周", "这周", "周内", "月底", "月内", "下班"]
+)
+"""Pairs of characters of which every time without a blank in it has one."""
+
 
 def find_deadlines(text: str) -> tuple[SaidTime, ...]:
     """Return the times that a normalised text names, by place. Linear in ``len(text)``; raises nothing."""

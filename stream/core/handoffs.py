@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
 
 from stream.core.clauses import Clause
-from stream.core.grammar import ABLE, DENIES, USUALLY, WHO, is_the_customers
+from stream.core.grammar import ABLE, DENIES, USUALLY, is_ours, is_the_customers
 from stream.core.lexicon import Match
 
 
@@ -76,7 +76,7 @@ def handed_over(
     if party is None or DENIES.search(before) or clause.asks():
         return None
     done = "已" in before or _DONE.match(after) is not None
-    ours = any(who["us"] for who in WHO.finditer(before))
+    ours = is_ours(before)
     if is_the_customers(before) or (not ours and not done and (ABLE.search(before) or _ASKED.search(before))):
         return None
     if not (ours or done or _OURS.search(before)):

@@ -53,24 +53,24 @@ def marked(chars: Iterable[str]) -> Mask:
 
 
 class Joined:
-    """Texts, each with a ``SEPARATOR`` behind it, as one."""
+    """Texts, each with a ``SEPARATOR`` behind it, as one; ``bounds`` are where each starts, and the end."""
 
-    __slots__ = ("_bounds", "text")
+    __slots__ = ("bounds", "text")
 
     def __init__(self, texts: Sequence[str]) -> None:
         self.text = SEPARATOR.join((*texts, ""))
-        self._bounds = [0, *accumulate([len(text) + 1 for text in texts])]
+        self.bounds = [0, *accumulate([len(text) + 1 for text in texts])]
 
     def cut(self, image: str) -> list[str]:
         """Return the texts of an image of ``text`` that has a character for each of its characters."""
-        return [image[start : end - 1] for start, end in pairwise(self._bounds)]
+        return [image[start : end - 1] for start, end in pairwise(self.bounds)]
 
     def having(self, mask: Mask) -> list[int]:
         """Return the numbers of the texts that have a character for which the mask is true, rising."""
         places = np.flatnonzero(mask)
         if not places.size:
             return []
-        return sorted(set((np.searchsorted(self._bounds, places, side="right") - 1).tolist()))
+        return sorted(set((np.searchsorted(self.bounds, places, side="right") - 1).tolist()))
 
     def by_text(self, found: Iterable[Span]) -> Iterator[tuple[int, list[Span]]]:
         """Yield each text's number and what was found in it, with places of its own.
@@ -78,7 +78,7 @@ class Joined:
         ``found`` are (pattern, start, end) in ``text``, in the order of their ends, as an automaton gives
         them. What lies across two texts is left out.
         """
-        bounds = self._bounds
+        bounds = self.bounds
         number = start_of = end_of = -1
         own: list[Span] = []
         for pattern, start, end in found:

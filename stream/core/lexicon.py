@@ -8,7 +8,7 @@ hide one another's terms.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from operator import attrgetter
@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 import ahocorasick_rs
 import msgspec
 
-from stream.core.joined import Joined
+from stream.core.joined import Joined, Span
 
 Segmenter = Callable[[str], Iterable[str]]
 """Cuts a text into words which, joined, are the text again."""
@@ -137,9 +137,10 @@ class Lexicon:
 
     ``normalise`` folds spellings and allow-list phrases as the texts are folded. ``segment`` is needed
     only where a term asks for a word boundary: without it ``ValueError`` is raised for such a term.
+    ``lists`` are the names of the terms' lists, ``spellings`` all that is looked for.
     """
 
-    __slots__ = ("_automaton", "_segment", "_spellings", "lists")
+    __slots__ = ("_automaton", "_segment", "_spellings", "lists", "spellings")
 
     def __init__(
         self, terms: Iterable[Term], normalise: Callable[[str], str], segment: Segmenter | None = None
@@ -163,6 +164,7 @@ class Lexicon:
         self._spellings = [
             _Spelling(_edges(spelling), tuple(entries)) for spelling, entries in by_spelling.items()
         ]
+        self.spellings: tuple[str, ...] = tuple(by_spelling)
         self._automaton = ahocorasick_rs.AhoCorasick(by_spelling) if by_spelling else None
         self._segment = segment
 
@@ -177,14 +179,18 @@ class Lexicon:
     def find_all(self, texts: Sequence[str]) -> list[list[Match]]:
         """Return what ``find`` returns of each text; one call of the automaton for all costs half."""
         matches: list[list[Match]] = [[] for _ in texts]
-        if self._automaton is not None:
-            joined = Joined(texts)
-            found = self._automaton.find_matches_as_indexes(joined.text, overlapping=True)
-            for number, own in joined.by_text(found):
-                matches[number] = self._examine(texts[number], own)
+        for number, own in self.spot_all(texts):
+            matches[number] = self.examine(texts[number], own)
         return matches
 
-    def _examine(self, text: str, found: Sequence[tuple[int, int, int]]) -> list[Match]:
+    def spot_all(self, texts: Sequence[str]) -> Iterator[tuple[int, list[Span]]]:
+        """Yield each text's number and where ``spellings`` stand in it, as (spelling, start, end)."""
+        if self._automaton is not None:
+            joined = Joined(texts)
+            yield from joined.by_text(self._automaton.find_matches_as_indexes(joined.text, overlapping=True))
+
+    def examine(self, text: str, found: Sequence[Span]) -> list[Match]:
+        """Return what ``find`` returns, of the spellings that ``spot_all`` found in the text."""
         spellings = self._spellings
         words: _Words | None = None
         # A term cannot be found more often than all spellings together: most texts need no counting.

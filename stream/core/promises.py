@@ -16,16 +16,27 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
-
-import ahocorasick_rs
+from typing import Final, NamedTuple
 
 from stream.core import handoffs
-from stream.core.clauses import Clause, Message
+from stream.core.clauses import Clause, Message, cut
 from stream.core.deadlines import Deadline, SaidTime, Within
-from stream.core.grammar import ABLE, CANNOT, DENIES, USUALLY, WHO, is_the_customers, last
+from stream.core.grammar import (
+    ABLE,
+    CANNOT,
+    DENIES,
+    DONE_AFTER,
+    DONE_BEFORE,
+    FUTURE,
+    SO_THAT,
+    US,
+    USUALLY,
+    WILL,
+    YOU,
+    is_ours,
+    is_the_customers,
+)
 from stream.core.handoffs import Named
-from stream.core.joined import Joined
 from stream.core.lexicon import Lexicon, Match, Term
 from stream.core.said import AGENT, Act, Kind, Said
 
@@ -119,13 +130,8 @@ class Vocabulary:
 NO_VOCABULARY: Final = Vocabulary()
 
 
-_DONE_BEFORE: Final = re.compile("已|刚刚?|刚才|昨天|前天|昨晚|早就|(?:^|[您你我])之前(?=.)")
-_DONE_AFTER: Final = re.compile("[看询找阅]?(?:一下)?(?:了|过|好了|完了|完成|完毕|成功|到了|掉了|清楚了)")
-_FUTURE: Final = re.compile("会|将|要|准备|马上|尽快")
-_WILL: Final = re.compile("会(?!员|议)|将")
-
-_SO_THAT: Final = re.compile("以便|为了|方便(?=我|妹|小|专员|工作人员)")
-"""Before an act: what the customer is asked for, and not what is promised."""
+_DONE_BEHIND: Final = frozenset("看询找阅一了过好完成到掉清")
+"""The first characters of what ``grammar.DONE_AFTER`` finds."""
 
 _ATTRIBUTE: Final = re.compile("的(?!$|[呢呀哦哈啊噢喔哟呦嘞哒吧嗯亲嫩])")
 """Behind an act: 发货的商品 names a thing."""
@@ -147,13 +153,22 @@ _PROMISES: Final = 4
 """Signs of what a text may say: the act of a hand-off or a report, a party, anything of a promise."""
 
 
+class _Words(NamedTuple):
+    """What the phrases of one clause are."""
+
+    acts: list[tuple[Match, Pledge, Slot]]
+    parties: list[Named]
+    barred: list[str]  # pledges of which nothing is promised here
+    soon: Deadline | None
+
+
 class Promises:
     """Reads promises out of normalised texts of the service side; immutable.
 
     ``normalise`` folds phrases as the texts are folded.
     """
 
-    __slots__ = ("_finder", "_lexicon", "_parties", "_phrases", "_signs", "_soon", "pledges")
+    __slots__ = ("_lexicon", "_parties", "_phrases", "_signs", "_soon", "pledges")
 
     def __init__(
         self,
@@ -178,14 +193,12 @@ class Promises:
             terms += party.words
             self._parties.update((term.terms, party.id) for term in party.words)
         self._lexicon = Lexicon(terms, normalise)
-        signs: dict[str, int] = {}
+        signs = dict.fromkeys(self._lexicon.spellings, 0)
         for term in terms:
-            sign = self._sign(term)
-            spelling = normalise(term.text)
-            if sign and spelling:
-                signs[spelling] = signs.get(spelling, 0) | sign
+            for spelling in map(normalise, (term.text, *term.variants)):
+                if spelling:
+                    signs[spelling] |= self._sign(term)
         self._signs = tuple(signs.values())
-        self._finder = ahocorasick_rs.AhoCorasick(list(signs)) if signs else None
 
     def _sign(self, term: Term) -> int:
         """Return what the phrase is a sign of: bits of ``_PROMISES``, ``_ASKED`` and ``_NAMED``."""
@@ -207,55 +220,60 @@ class Promises:
     def find_all(self, texts: Sequence[str]) -> list[tuple[Said, ...]]:
         """Return what ``find`` returns of each text; those that have no phrase cost one look together."""
         found: list[tuple[Said, ...]] = [()] * len(texts)
-        if self._finder is None:
-            return found
-        joined = Joined(texts)
-        hits = self._finder.find_matches_as_indexes(joined.text, overlapping=True)
-        signs = self._signs
-        numbers = []
-        for number, own in joined.by_text(hits):
+        signs, lexicon = self._signs, self._lexicon
+        spotted: list[tuple[int, list[Match]]] = []
+        for number, own in lexicon.spot_all(texts):
             seen = 0
-            for pattern, _, _ in own:
-                seen |= signs[pattern]
+            for spelling, _, _ in own:
+                seen |= signs[spelling]
             # A department without an act, or the act without one, says nothing.
             if seen >= _PROMISES or seen == _ASKED | _NAMED:
-                numbers.append(number)
-        chosen = [texts[number] for number in numbers]
-        for number, text, matches in zip(numbers, chosen, self._lexicon.find_all(chosen), strict=True):
-            if any(match.term.terms in self._phrases for match in matches):
-                found[number] = self._read_message(text, matches)
+                matches = lexicon.examine(texts[number], own)
+                if matches:
+                    spotted.append((number, matches))
+        messages = cut([texts[number] for number, _ in spotted])
+        for (number, matches), message in zip(spotted, messages, strict=True):
+            found[number] = self._read_message(message, matches)
         return found
 
-    def _read_message(self, text: str, matches: Sequence[Match]) -> tuple[Said, ...]:
-        message = Message(text)
+    def _read_message(self, message: Message, matches: Sequence[Match]) -> tuple[Said, ...]:
         found: list[Said] = []
-        barred: frozenset[str] = frozenset()
+        barred: list[str] = []
         latest = -1
         for number, inside in message.by_clause(matches):
+            words = self._words(inside)
             # What bars a clause bars the rest of its list: 储蓄卡，三个工作日到账.
-            goes_on = number == latest + 1 and not message.ends(latest)
-            barred = (barred if goes_on else frozenset()) | self._barred(inside)
+            if barred and (number != latest + 1 or message.closes(latest)):
+                barred = []
+            barred = barred + words.barred if words.barred else barred
             latest = number
-            if any(match.term.terms in self._phrases for match in inside):
-                found += _weakest_last(self._read(message.clause(number), inside, barred))
-        return tuple(_settled(found))
+            if words.acts:
+                told = list(self._read(Clause(message, number), words, barred))
+                found += told if len(told) < 2 else _weakest_last(told)
+        return tuple(found if len(found) < 2 else _settled(found))
 
-    def _barred(self, matches: Sequence[Match]) -> frozenset[str]:
-        found = (self._phrases.get(match.term.terms) for match in matches)
-        return frozenset(one[0].id for one in found if one is not None and one[1] is Slot.NOT)
+    def _words(self, matches: Iterable[Match]) -> _Words:
+        """Return what the matches of one clause are."""
+        words = _Words([], [], [], None)
+        for match in matches:
+            terms = match.term.terms
+            phrase = self._phrases.get(terms)
+            if phrase is not None:
+                pledge, slot = phrase
+                if slot is Slot.NOT:
+                    words.barred.append(pledge.id)
+                else:
+                    words.acts.append((match, pledge, slot))
+            elif terms in self._parties:
+                words.parties.append(Named(match.start, match.end, self._parties[terms]))
+            elif words.soon is None:
+                words = words._replace(soon=self._soon[terms])
+        return words
 
-    def _read(self, clause: Clause, matches: Sequence[Match], barred: frozenset[str]) -> Iterator[Said]:
-        acts = [(match, *found) for match in matches if (found := self._phrases.get(match.term.terms))]
-        soon = next(
-            (self._soon[match.term.terms] for match in matches if match.term.terms in self._soon), None
-        )
-        named = [
-            Named(match.start, match.end, self._parties[match.term.terms])
-            for match in matches
-            if match.term.terms in self._parties
-        ]
-        for match, pledge, slot in acts:
-            if pledge.id in barred or slot is Slot.NOT:
+    def _read(self, clause: Clause, words: _Words, barred: Sequence[str]) -> Iterator[Said]:
+        soon, named = words.soon, words.parties
+        for match, pledge, slot in words.acts:
+            if pledge.id in barred:
                 continue
             if pledge.kind in _TELLS:
                 one = _told(clause, match, pledge, named) if named else None
@@ -290,20 +308,23 @@ def _told(clause: Clause, match: Match, pledge: Pledge, named: Sequence[Named]) 
 
 def _act(clause: Clause, match: Match, pledge: Pledge, slot: Slot, *, is_soon: bool) -> Act | None:
     """Return what the clause does with a promise, if anything."""
-    text = clause.message.text
+    text, marks = clause.message.text, clause.marks
     before, after = text[clause.start : match.start], text[match.end : clause.end]
     if clause.asks(match.start if pledge.kind is Kind.CHECK and not after.endswith("吗") else None):
         return None
     if slot is Slot.CANNOT:
         return Act.WITHDRAWN
+    denied = marks & DENIES.bit and DENIES.search(before)
     if slot is Slot.SAY:
-        return None if DENIES.search(before) else Act.MADE
-    if DENIES.search(before) or after.startswith(("不", "未")):
+        return None if denied else Act.MADE
+    if denied or after.startswith(("不", "未")):
         cannot = pledge.can_be_withdrawn and (CANNOT.search(before) or after.startswith("不了"))
         return Act.WITHDRAWN if cannot else None
     if _is_done(clause, before, after, is_soon=is_soon):
         return Act.DONE
-    if _names_no_act(pledge, before, after) or is_the_customers(before) or clause.hangs:
+    if _names_no_act(clause, pledge, before, after):
+        return None
+    if (marks & YOU.bit and is_the_customers(before)) or clause.hangs:
         return None
     named = before + text[match.start : match.end]
     return Act.MADE if _is_promised(pledge, clause, before, named, is_soon=is_soon) else None
@@ -311,19 +332,22 @@ def _act(clause: Clause, match: Match, pledge: Pledge, slot: Slot, *, is_soon: b
 
 def _is_done(clause: Clause, before: str, after: str, *, is_soon: bool) -> bool:
     """Whether the act is told as done: 已经发货, 发货了, and not 已经登记今天会发货."""
-    done = last(_DONE_BEFORE, before)
+    marks = clause.marks
+    done = DONE_BEFORE.last(before) if marks & DONE_BEFORE.bit else None
     if done is not None:
         start, end = clause.start + done.end(), clause.start + len(before)
         later = any(start <= time.start < end for time in clause.times)
-        return not later and not _FUTURE.search(before, done.end())
-    if not _DONE_AFTER.match(after):
+        return not later and not FUTURE.search(before, done.end())
+    if not (marks & DONE_AFTER.bit and after[:1] in _DONE_BEHIND and DONE_AFTER.match(after)):
         return False
-    return not is_soon and not clause.times and not _FUTURE.search(before)
+    return not is_soon and not clause.times and not FUTURE.search(before)
 
 
-def _names_no_act(pledge: Pledge, before: str, after: str) -> bool:
+def _names_no_act(clause: Clause, pledge: Pledge, before: str, after: str) -> bool:
     """Whether the act is only named (发货的商品), usual (一般24小时发货), or introduces what was found."""
-    if _ATTRIBUTE.match(after) or USUALLY.search(before) or USUALLY.search(after):
+    if after.startswith("的") and _ATTRIBUTE.match(after):
+        return True
+    if clause.marks & USUALLY.bit and (USUALLY.search(before) or USUALLY.search(after)):
         return True
     return pledge.kind is Kind.CHECK and _is_report(before, after)
 
@@ -336,19 +360,20 @@ def _is_report(before: str, after: str) -> bool:
 
 
 def _is_promised(pledge: Pledge, clause: Clause, before: str, named: str, *, is_soon: bool) -> bool:
-    able = ABLE.search(before) is not None
-    ours = any(match["us"] for match in WHO.finditer(named))
-    if Need.TIME in pledge.needs and clause.times:
+    marks, needs = clause.marks, pledge.needs
+    able = bool(marks & ABLE.bit) and ABLE.search(before) is not None
+    ours = bool(marks & US.bit) and is_ours(named)
+    if Need.TIME in needs and clause.times:
         text = clause.message.text
         possible = able or ABLE.search(text, clause.start + len(named), clause.end) is not None
         return pledge.kind not in _TALKS or ours or not possible
-    if clause.requests or _SO_THAT.search(before):
+    if clause.requests or (marks & SO_THAT.bit and SO_THAT.search(before)):
         return False  # the customer is to do something first
-    if Need.WILL in pledge.needs and not able and _WILL.search(before):
+    if Need.WILL in needs and not able and marks & WILL.bit and WILL.search(before):
         return True
-    if not pledge.needs or (is_soon and Need.SOON in pledge.needs):
+    if not needs or (is_soon and Need.SOON in needs):
         return True
-    return Need.US in pledge.needs and ours and not able
+    return Need.US in needs and ours and not able
 
 
 def _nearest(times: Sequence[SaidTime], match: Match, slot: Slot) -> SaidTime | None:
