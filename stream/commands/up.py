@@ -28,6 +28,10 @@ Examples:
 """
 
 
+BROKEN = 70
+"""The embedded runtime met a fault of its own: as `CRASHED` of a worker (`stream.runtime.kafka.exits`)."""
+
+
 @click.command(epilog=_EPILOG)
 @click.option("--demo", is_flag=True, help="Play the shipped day on a store of its own.")
 @click.option(
@@ -120,7 +124,12 @@ def _live(settings: Settings) -> None:
             _banner(console, addresses, f"store in {data_dir}; token in {data_dir / 'token'}")
             loop = asyncio.get_running_loop()
             loop.add_signal_handler(signal.SIGHUP, lambda: loop.run_in_executor(None, system.reload))
-            await _until_signal()
+            signalled = asyncio.create_task(_until_signal())
+            ended = asyncio.create_task(system.runtime.ended())
+            await asyncio.wait({signalled, ended}, return_when=asyncio.FIRST_COMPLETED)
+            ended.cancel()
+            if not signalled.done():
+                fail("the store's writer has ended; a restart goes on from what it kept", code=BROKEN)
             console.print("stopping: committing what waits ...")
 
     _run(run())

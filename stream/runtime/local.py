@@ -33,6 +33,7 @@ from stream.runtime.conversations import Conversations, Input, Knowledge
 from stream.runtime.customers import Customers, contacted, last_tick
 from stream.runtime.http import Overloaded, Unavailable
 from stream.runtime.jobs import DEFAULT_QUEUE, Done, Events, Queue, Write, refuse
+from stream.runtime.pulse import PROBE_S, Pulse
 from stream.runtime.rows import row_of
 from stream.runtime.store import FILE_NAME, Store, connect, lock
 from stream.wire import InvalidMessage, Reason
@@ -83,6 +84,7 @@ class LocalRuntime:
         self._observe = observe
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
         self._jobs: deque[Events | Write] = deque()
+        self._taken: Sequence[Events | Write] = ()
         self._queued_events = 0
         self._queued_bytes = 0
         self._wakeup = asyncio.Event()
@@ -90,6 +92,8 @@ class LocalRuntime:
         self._stopping = False
         self._clocks_rest_until = 0
         self._writer: asyncio.Task[None] | None = None
+        self._pulse = Pulse()
+        self._probe_at = 0.0
         self._store: Store | None = None
         self._lock: BinaryIO | None = None
         self._dispatcher: Dispatcher | None = None
@@ -111,6 +115,7 @@ class LocalRuntime:
         await loop.run_in_executor(self._thread, self._open)
         self._dispatcher = dispatcher
         self._writer = asyncio.create_task(self._write_loop(), name="store writer")
+        self._writer.add_done_callback(self._writer_ended)
         if dispatcher is not None:
             await dispatcher.restore()
 
@@ -118,10 +123,22 @@ class LocalRuntime:
         """Commit what waits, then close the store. Senders that come later are turned away."""
         self._stopping = True
         self._wakeup.set()
-        if self._writer is not None:
-            await self._writer
+        await self.ended()
         await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
         self._thread.shutdown()
+
+    def _writer_ended(self, writer: asyncio.Task[None]) -> None:
+        """Turn away whoever still waits: nobody will answer them any more, and to send again is safe."""
+        if not writer.cancelled() and (error := writer.exception()) is not None:
+            logger.critical("the store's writer has ended: %s", _place(error))
+        for job in (*self._taken, *self._jobs):
+            refuse(job, Unavailable())
+        self._jobs.clear()
+
+    async def ended(self) -> None:
+        """Return once nothing is written any more: after `stop`, or because the writer broke."""
+        if self._writer is not None:
+            await asyncio.wait([self._writer])
 
     def _open(self) -> None:
         self._lock = lock(self._path.parent)
@@ -155,6 +172,20 @@ class LocalRuntime:
         """Events that wait for their transaction."""
         return self._queued_events
 
+    def unready(self) -> list[str]:
+        """Return why events would not be taken now; empty where they would."""
+        if self._stopping or self._writer is None:
+            return ["the store is not open"]
+        if self._writer.done():
+            return ["the store's writer has ended"]
+        return self._pulse.unready(time.monotonic())
+
+    def unhealthy(self) -> list[str]:
+        """Return what does not get on and will not by itself."""
+        if self._writer is not None and self._writer.done() and not self._stopping:
+            return ["the store's writer has ended"]
+        return self._pulse.unhealthy(time.monotonic())
+
     async def accept(
         self, events: Sequence[bytes], *, keep_refused: bool = False, stamped: bool = True
     ) -> list[InvalidMessage | None]:
@@ -168,6 +199,8 @@ class LocalRuntime:
             Overloaded: The queue is full, or the runtime is stopping; nothing was taken.
             Unavailable: The store failed; nothing was taken.
         """
+        if self._writer is not None and self._writer.done() and not self._stopping:
+            raise Unavailable
         size = sum(map(len, events))
         over = self._queued_events + len(events) > self._queue.events
         if self._stopping or over or self._queued_bytes + size > self._queue.size:
@@ -213,12 +246,18 @@ class LocalRuntime:
             due = self._next_due()
             if not jobs and self._stopping:
                 return  # what comes due from here on is told at the next start
-            if not jobs and (due is None or due >= self._heard_until()):
+            if not jobs and (due is None or due >= self._heard_until()) and not self._must_probe():
                 self._idle.set()
                 await self._sleep()
                 continue
             self._idle.clear()
+            self._taken = jobs
             await self._commit(jobs)
+            self._taken = ()
+
+    def _must_probe(self) -> bool:
+        """Whether the store, which has refused to write, is to be asked again though nothing else is."""
+        return self._pulse.refused_at is not None and time.monotonic() >= self._probe_at
 
     def _next_due(self) -> int | None:
         dues = (self.conversations.next_due(), self.customers.next_due())
@@ -269,6 +308,8 @@ class LocalRuntime:
             logger.error("transaction failed, nothing of it was kept: %s", type(error).__name__)  # noqa: TRY400
             for job in jobs:
                 refuse(job, Unavailable())
+            self._pulse.refused(time.monotonic())
+            self._probe_at = time.monotonic() + PROBE_S
             await asyncio.sleep(TICK_SECONDS)
         except Exception as error:  # noqa: BLE001 - a fault of ours in one event must not hold up the others
             logger.error("the engine broke, each event is tried by itself: %s", _place(error))  # noqa: TRY400
@@ -315,8 +356,9 @@ class LocalRuntime:
     async def _attempt(self, jobs: Sequence[Events | Write], until: int) -> Done:
         """Do jobs in one transaction; where it fails, nothing of it stays in memory either."""
         loop = asyncio.get_running_loop()
+        self._pulse.begin(time.monotonic())
         try:
-            return await loop.run_in_executor(self._thread, self._transact, jobs, until)
+            done = await loop.run_in_executor(self._thread, self._transact, jobs, until)
         except Exception:
             while True:
                 try:
@@ -326,6 +368,11 @@ class LocalRuntime:
                     logger.error("the store cannot be read: %s", type(again).__name__)  # noqa: TRY400
                     await asyncio.sleep(1)
             raise
+        else:
+            self._pulse.wrote()
+            return done
+        finally:
+            self._pulse.end()
 
     def _transact(self, jobs: Sequence[Events | Write], until: int) -> Done:
         """Do everything in one transaction, clocks that are due before ``until`` last.
@@ -347,6 +394,8 @@ class LocalRuntime:
             self._apply_due(done, until)
             self._apply_contacts(done, inputs, until)
             self._keep(store, done)
+            if self._pulse.refused_at is not None:
+                store.touch()
             begun = time.perf_counter()
             store.commit()
             done.commit_seconds = time.perf_counter() - begun
@@ -411,7 +460,7 @@ class LocalRuntime:
         store.put_notifications(done.notifications)
 
 
-def _place(error: Exception) -> str:
+def _place(error: BaseException) -> str:
     """Return what broke and where; the text of an exception may quote a message."""
     frame = traceback.extract_tb(error.__traceback__)[-1]
     return f"{type(error).__name__} at {Path(frame.filename).name}:{frame.lineno}"

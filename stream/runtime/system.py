@@ -20,7 +20,7 @@ from alerts.config import AlertsConfig
 from alerts.dispatcher import Dispatcher
 from alerts.senders import close_senders, open_senders
 from stream import metrics as m
-from stream.metrics import DeliveryCounts, Metrics, render
+from stream.metrics import DeliveryCounts, Metrics
 from stream.packs import SHIPPED, Options
 from stream.packs.books import Books
 from stream.runtime.clock import Clock
@@ -33,6 +33,7 @@ from stream.runtime.gauges import (
     watch_customers,
     watch_delivery,
 )
+from stream.runtime.health import create_health_app
 from stream.runtime.hours import in_force
 from stream.runtime.http import events_handler
 from stream.runtime.http import limits_of as limits_of_requests
@@ -164,7 +165,7 @@ class LocalSystem:
             addresses = await self._listen(stack, token)
             watcher = asyncio.create_task(self._watch_packs(), name="pack watcher")
             stack.push_async_callback(_cancelled, watcher)
-            self.metrics.gauge(m.READY).set(1)
+            self.metrics.watch(m.READY, lambda: not self.runtime.unready())
             self.dispatcher = dispatcher
             yield addresses
 
@@ -179,10 +180,8 @@ class LocalSystem:
         )
         door.router.add_post("/v1/events", handler)
         events = await self._serve(stack, door, listen.host, listen.port, bounds_of(listen))
-        side = web.Application()
-        side.router.add_get("/metrics", self._metrics_page)
-        side.router.add_get("/healthz", _fine)
-        side.router.add_get("/readyz", _fine)
+        runtime = self.runtime
+        side = create_health_app(self.metrics, unhealthy=runtime.unhealthy, unready=runtime.unready)
         few = bounds_of(listen, connections=SIDE_CONNECTIONS)
         metrics = await self._serve(stack, side, listen.metrics_host, listen.metrics_port, few)
         return Addresses(f"{events}/v1/events", f"{metrics}/metrics")
@@ -205,15 +204,6 @@ class LocalSystem:
         await listening.start()
         stack.push_async_callback(listening.stop)
         return listening.address
-
-    async def _metrics_page(self, request: web.Request) -> web.Response:
-        body, content_type = render(self.metrics, request.headers.get("Accept", ""))
-        return web.Response(body=body, headers={"Content-Type": content_type})
-
-
-async def _fine(_: web.Request) -> web.Response:
-    # The writer answers only what is durable; a process that answers this at all makes progress.
-    return web.json_response({"status": "ok"})
 
 
 async def _cancelled(task: asyncio.Task[None]) -> None:

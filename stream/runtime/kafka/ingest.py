@@ -23,10 +23,10 @@ from stream import wire
 from stream.core.events import AgentStatus, AnyEvent, Tick
 from stream.metrics import Metrics
 from stream.runtime.clock import Clock, WallClock
+from stream.runtime.health import health_site
 from stream.runtime.http import Overloaded, Unavailable, events_handler, limits_of
 from stream.runtime.kafka import client
 from stream.runtime.kafka.exits import Exit, WorkerExit, to_exit
-from stream.runtime.kafka.health import health_site
 from stream.runtime.kafka.names import Names
 from stream.runtime.kafka.publisher import Confirmation, Publisher, Row, confirm
 from stream.runtime.listening import Listening, bounds_of

@@ -39,7 +39,7 @@ from stream.runtime.kafka.counts import Counts
 from stream.runtime.kafka.customers import CustomerReplay
 from stream.runtime.kafka.delivery import Delivery
 from stream.runtime.kafka.exits import Exit, WorkerExit, to_exit
-from stream.runtime.kafka.health import health_site
+from stream.runtime.health import health_site
 from stream.runtime.kafka.inbox import Inbox
 from stream.runtime.kafka.membership import Heartbeats
 from stream.runtime.kafka.monitor import Broker, Monitor, outage_survived

@@ -16,7 +16,13 @@ from stream.runtime.broker import HOST, LocalBroker
 PRODUCE = b"\0\0"
 """The first request key of Kafka's protocol; it stands behind the four bytes of a request's size."""
 
+FETCH = b"\0\1"
+"""The second: what consumers ask for records with."""
+
 CHUNK = 1 << 16
+
+HELD_LOOK_S = 0.02
+"""How soon what was held up goes on."""
 
 
 class Proxy:
@@ -27,7 +33,7 @@ class Proxy:
         """How long a chunk of what workers write to topics is on its way."""
         self.upstream = upstream
         self._open: set[asyncio.StreamWriter] = set()
-        self._held_until = 0.0
+        self._held_until = {PRODUCE: 0.0, FETCH: 0.0}
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._thread.start()
@@ -49,11 +55,14 @@ class Proxy:
 
         self._call(abort)
 
-    def hold(self, seconds: float) -> None:
-        """Pass nothing on for so long of those connections that write to topics; others are not concerned."""
+    def hold(self, seconds: float, request: bytes = PRODUCE) -> None:
+        """Pass nothing on for so long of those connections that make such requests; others are not concerned.
+
+        By default those that write to topics. Called again it counts anew: with 0 it is over.
+        """
 
         def begin() -> None:
-            self._held_until = self._loop.time() + seconds
+            self._held_until[request] = self._loop.time() + seconds
 
         self._call(begin)
 
@@ -88,14 +97,15 @@ class Proxy:
                 end.transport.abort()
 
     async def _up(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writes = False
+        makes: set[bytes] = set()
         while data := await reader.read(CHUNK):
             # Clients send a request at once; a chunk that begins in the midst of one can only be taken
             # for a write by chance, and is late then: no harm.
-            writes = writes or data[4:6] == PRODUCE
-            if writes:
+            makes |= {data[4:6]} & self._held_until.keys()
+            if PRODUCE in makes:
                 await asyncio.sleep(self.delay_s)
-                await asyncio.sleep(max(0.0, self._held_until - self._loop.time()))
+            while any(self._held_until[one] > self._loop.time() for one in makes):  # noqa: ASYNC110 - time ends it
+                await asyncio.sleep(HELD_LOOK_S)
             writer.write(data)
             await writer.drain()
 
