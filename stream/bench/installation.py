@@ -13,7 +13,7 @@ import urllib.error
 import urllib.request
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -51,6 +51,8 @@ class Installation:
     prefix: str
     hook: str | None = None
     commit_ms: int = 500  # the setting's default
+    program: str = "stream.cli"  # the module that is the worker
+    sections: Mapping[str, Any] = field(default_factory=dict)  # of the settings, beside those of `config`
 
     def __post_init__(self) -> None:
         self.bootstrap = self.session.bootstrap
@@ -80,16 +82,27 @@ class Installation:
                 "heartbeat_interval": "1s",
             },
             "alerts": alerts,
+            **self.sections,
         }
         path.write_text(yaml.safe_dump(content), encoding="utf-8")
         return path
 
-    def make_topics(self) -> None:
-        """Make every topic that the worker wants."""
+    def make_topics(self, **retained: str) -> None:
+        """Make every topic that the worker wants; those that are not compacted with these settings too."""
+        with cluster.admin(settings.load(self.config(), env={}).kafka) as admin:
+            topics.apply(admin, self.topics(**retained))
+
+    def topics(self, **retained: str) -> list[topics.Topic]:
+        """Return the topics that `make_topics` makes; in names of settings, ``_`` stands for the point."""
         loaded = settings.load(self.config(), env={})
         receivers = sorted(alerts_config.parse(loaded.alerts, source=loaded.source).receivers)
-        with cluster.admin(loaded.kafka) as admin:
-            topics.apply(admin, cluster.wanted_topics(loaded.kafka, receivers))
+        more = {name.replace("_", "."): value for name, value in retained.items()}
+        return [
+            one
+            if one.settings.get("cleanup.policy") == "compact"
+            else replace(one, settings={**one.settings, **more})
+            for one in cluster.wanted_topics(loaded.kafka, receivers)
+        ]
 
     def start(self, *roles: str, profile: Path | None = None) -> Worker:
         """Start a worker of these roles (all, where none is named)."""
@@ -107,10 +120,11 @@ class Worker:
         self.begun = time.monotonic()
         with self._log.open("ab") as log:
             self.process = subprocess.Popen(  # noqa: S603 - our own interpreter and modules
-                [sys.executable, *under, "stream.cli", *arguments],
+                [sys.executable, *under, installation.program, *arguments],
                 stdout=log,
                 stderr=log,
                 text=True,
+                start_new_session=True,  # Ctrl-C is for the bench, which then ends it in order
                 env={name: value for name, value in os.environ.items() if not name.startswith("YANSHAO_")},
             )
         installation.session.on_exit(end, self.process)
