@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import get_args
 
-from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector
+from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from prometheus_client.exposition import choose_encoder
 
 from stream.core.attainment import Verdict
@@ -463,6 +463,11 @@ READY = GaugeDef(
     meaning="1 when packs are loaded, state is recovered and events are being taken; as /readyz.",
     remedy="At 0 after the start: /readyz names what is missing.",
 )
+TASKS = GaugeDef(
+    name="yanshao_tasks", section=PROCESS, unit="tasks",
+    meaning="Tasks of the event loop: a settled number, and one or two more for each send under way.",
+    remedy="Growing for hours: something is started and never ended; report it.",
+)
 BUILD_INFO = InfoDef(
     name="yanshao_build_info", section=PROCESS, unit="info", labels=(VERSION, RUNTIME),
     meaning="Version and runtime of this process.",
@@ -492,6 +497,9 @@ PROCESS_METRICS: tuple[tuple[str, str], ...] = (
     ("process_max_fds", "Limit of open file descriptors."),
     ("process_start_time_seconds", "Start of the process (Unix time)."),
     ("python_info", "Version of the interpreter."),
+    ("python_gc_objects_collected_total", "Objects that the garbage collector freed, by generation."),
+    ("python_gc_objects_uncollectable_total", "Objects that it could not free."),
+    ("python_gc_collections_total", "How often it ran."),
 )
 """What prometheus-client's own collectors add, for the document and the drift tests."""
 
@@ -505,6 +513,7 @@ class Metrics(Meters):
         self.registry.register(self)
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
 
 
 class DeliveryCounts:

@@ -248,6 +248,7 @@ class Worker:
         self._monitor = Monitor(broker, self._ownership, names, self.metrics, inboxes)
         self.metrics.watch(m.CLOCKS_WAITING, lambda: self._clocks.waiting)
         self.metrics.watch(m.READY, lambda: not self.unready())
+        self.metrics.watch(m.TASKS, lambda: len(asyncio.all_tasks()))
         self._follow_rebalances(app, self._ownership)
         return app
 
