@@ -17,7 +17,7 @@ from typing import Final, NamedTuple
 from stream.core import clocks, issues
 from stream.core.book import RuleBook
 from stream.core.outputs import Subject
-from stream.core.state import Clock, Counted, State
+from stream.core.state import Clock, ClockState, Counted, State
 
 
 class Verdict(StrEnum):
@@ -40,7 +40,11 @@ VERDICTS: Final[Mapping[str, Verdict]] = {
 """By the name of the clock's state, as summaries have it; what is not here is not decided."""
 
 # What ended without an answer may still get one, told of late: final only when the clock is let go.
-_PROVISIONAL: Final = frozenset({"stopped", "abandoned"})
+_PROVISIONAL: Final = frozenset({ClockState.STOPPED, ClockState.ABANDONED})
+
+_BY_STATE: Final = {
+    state: VERDICTS[state.name.lower()] for state in ClockState if state.name.lower() in VERDICTS
+}
 
 
 class Decided(NamedTuple):
@@ -65,7 +69,7 @@ def decide(book: RuleBook, state: State, *, last: bool = False) -> tuple[Decided
     moved = clocks.all_of(state) if last else state.moved
     found: list[Decided] = []
     for clock in moved:
-        if clocks.kind_of(state.clock_id(clock)) != clocks.RULE:
+        if clocks.kind(state, clock) != clocks.RULE:
             final = last or not any(clock is kept for kept in clocks.at_hand(state))
             one = _decided(book, state, clock, final=final)
             if one is not None:
@@ -84,9 +88,8 @@ _SUBJECTS: Final = frozenset(Subject)
 
 
 def _decided(book: RuleBook, state: State, clock: Clock, *, final: bool) -> Decided | None:
-    stands = clock.state.name.lower()
-    verdict = VERDICTS.get(stands)
-    if verdict is None or clock.counted is Counted.FINAL or (stands in _PROVISIONAL and not final):
+    verdict = _BY_STATE.get(clock.state)
+    if verdict is None or clock.counted is Counted.FINAL or (clock.state in _PROVISIONAL and not final):
         return None
     over = None
     said: Verdict | None = verdict
@@ -101,14 +104,14 @@ def _decided(book: RuleBook, state: State, clock: Clock, *, final: bool) -> Deci
         if said is None and over is None:
             return None
         clock.counted = Counted.MISSED if over is None else Counted.OVER
-    kind = clocks.kind_of(state.clock_id(clock))
+    kind = clocks.kind(state, clock)
     return Decided(kind, state.names[clock.policy], leg_of(book, state, clock), said, over)
 
 
 def _over_ms(book: RuleBook, state: State, clock: Clock, *, final: bool) -> int | None:
     """Return how late the clock was when it ended; None while nobody can say."""
     at = clock.stopped_at
-    if at is None or at <= clock.target_at or not (final or clock.state.name == "ANSWERED_LATE"):
+    if at is None or at <= clock.target_at or not (final or clock.state is ClockState.ANSWERED_LATE):
         return None
     policy = book.clock_policy_by_id(state.names[clock.policy])
     return at - clock.target_at if policy is None else policy.worktime.measure(clock.target_at, at)

@@ -266,6 +266,11 @@ def soonest(state: State, limits: Limits) -> Due:
     return Due(at, state.clock_id(first))
 
 
+def kind(state: State, clock: Clock) -> str:
+    """Return the kind of a clock, without what tells those of one kind apart."""
+    return state.names[clock.kind].partition(":")[0]
+
+
 def kind_of(clock_id: str) -> str:
     """Return the kind of the clock of that id; nothing for what is derived from silence."""
     return clock_id.rpartition("#")[0].partition(":")[0]
@@ -441,6 +446,8 @@ def _in_time(clock: Clock, at: int) -> bool:
 
 
 def _wrong(clock: Clock, at: int) -> tuple[Fired, ...]:
+    if not clock.fired:
+        return ()
     return tuple(
         moment_of(clock, moment)
         for moment in range(clock.fired)

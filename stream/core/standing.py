@@ -27,7 +27,7 @@ class Standing(StrEnum):
 def open_clocks(state: State) -> Iterator[Clock]:
     """Yield the clocks that somebody still owes, the running, the paused, then those past all moments."""
     for clock in clocks.at_hand(state):
-        if clock.stopped_at is None and _kind(state, clock) != clocks.RULE:
+        if clock.stopped_at is None and clocks.kind(state, clock) != clocks.RULE:
             yield clock
 
 
@@ -51,17 +51,13 @@ def look(state: State) -> tuple[tuple[tuple[str, Standing], ...], tuple[tuple[st
     found = [
         (kind, of(clock), clock.target_at)
         for clock in (*state.running, *state.paused, *past_all)
-        if clock.stopped_at is None and (kind := _kind(state, clock)) != clocks.RULE
+        if clock.stopped_at is None and (kind := clocks.kind(state, clock)) != clocks.RULE
     ]
     late = [(kind, target_at) for kind, stands, target_at in found if stands is _BREACHED]
     return _shared(tuple([(kind, stands) for kind, stands, _ in found])), tuple(late)
 
 
 _BREACHED: Final = Standing.BREACHED
-
-
-def _kind(state: State, clock: Clock) -> str:
-    return state.names[clock.kind].partition(":")[0]
 
 
 @lru_cache(maxsize=4096)

@@ -246,7 +246,7 @@ def _clock_outcome(book: RuleBook, state: State, clock: Clock) -> ClockOutcome:
     rule = book.rules.get(state.names[clock.policy])
     return ClockOutcome(
         clock_id=state.clock_id(clock),
-        kind=clocks.kind_of(state.clock_id(clock)),
+        kind=clocks.kind(state, clock),
         policy=state.names[clock.policy],
         leg=_owing(state, clock, rule),
         state=clock.state.name.lower(),

@@ -121,7 +121,7 @@ def _open(book: RuleBook, state: State) -> Iterator[OpenClock]:
         yield OpenClock(
             conversation_id=state.conversation_id,
             clock_id=state.clock_id(clock),
-            kind=clocks.kind_of(state.clock_id(clock)),
+            kind=clocks.kind(state, clock),
             policy=state.names[clock.policy],
             owes=_owes(state, clock),
             issue_id=None if clock.issue is None else state.names[clock.issue],
