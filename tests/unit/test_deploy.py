@@ -18,6 +18,8 @@ import yaml
 from alerts import config as alerts_config
 from stream.cli import COMMANDS
 from stream.runtime.kafka.exits import Exit
+from stream.runtime.kafka.worker import STOP_S
+from stream.runtime.system import STOP_GRACE_SECONDS
 from stream.settings import CONFIG_VARIABLE, DATA_VARIABLE, ConfigError, Settings, load
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -28,6 +30,12 @@ DEFAULTS = load(CONFIG, env={})
 UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
 # What systemd puts in for the instance `yanshao-worker@1` on a host named `chat-1`.
 SPECIFIERS = {"%i": "1", "%l": "chat-1", "%S": "/var/lib"}
+
+A_MOMENT_S = 10
+"""What the interpreter and its threads may take beyond the bound of a stop."""
+
+START_S = 3
+"""The budget of a worker's start (docs/bench.md)."""
 
 NEEDS_A_HAND = {Exit.POISON, Exit.TOPICS, Exit.TOO_NEW}
 """Ends that a restart cannot mend; `stream/runtime/kafka/exits.py` says why."""
@@ -130,7 +138,16 @@ class TestUnits:
         assert prevented - {2} == (set(NEEDS_A_HAND) if "worker" in path.name else set())
 
     def test_it_is_killed_only_after_an_orderly_stop_had_its_time(self, path: Path) -> None:
-        assert seconds(directives(path)["TimeoutStopSec"][0]) * 1000 > DEFAULTS.kafka.rebalance_timeout
+        longest = STOP_S if "worker" in path.name else 3 * STOP_GRACE_SECONDS
+        assert seconds(directives(path)["TimeoutStopSec"][0]) >= longest + A_MOMENT_S
+
+    def test_it_is_never_given_up_however_long_a_broker_or_a_disk_is_away(self, path: Path) -> None:
+        """A start limit would: each start on a dead broker ends within seconds."""
+        assert directives(path)["StartLimitIntervalSec"] == ["0"]
+
+    def test_a_restart_by_hand_or_after_a_fault_keeps_the_partitions(self, path: Path) -> None:
+        pause = seconds(directives(path)["RestartSec"][0])
+        assert pause + START_S < DEFAULTS.kafka.session_timeout / 1000
 
     def test_it_may_do_little(self, path: Path) -> None:
         unit = directives(path)
@@ -227,7 +244,11 @@ class TestCompose:
 
     @pytest.mark.parametrize("name", WORKERS)
     def test_it_is_killed_only_after_an_orderly_stop_had_its_time(self, name: str) -> None:
-        assert seconds(WORKERS[name]["stop_grace_period"]) * 1000 > DEFAULTS.kafka.rebalance_timeout
+        assert seconds(WORKERS[name]["stop_grace_period"]) >= STOP_S + A_MOMENT_S
+
+    @pytest.mark.parametrize("name", WORKERS)
+    def test_it_is_never_given_up_however_long_the_broker_is_away(self, name: str) -> None:
+        assert WORKERS[name]["restart"] == "on-failure"
 
     def test_workers_share_neither_name_nor_data(self) -> None:
         names = [settings_of(container_environment(service)).worker_name for service in WORKERS.values()]

@@ -11,7 +11,18 @@ import pytest
 import yaml
 
 from stream.cli import COMMANDS
+from stream.runtime.kafka.watchdog import Limits
+from stream.runtime.kafka.worker import STOP_S
 from stream.settings import Settings, load
+
+A_MOMENT_S = 10
+"""What the interpreter, its threads and a look of the watchdog may take beyond their bounds."""
+
+START_S = 3
+"""The budget of a worker's start (docs/bench.md)."""
+
+POD_S = 20
+"""What an orderly stop (a second or two), scheduling on a node that has the image, and a start take."""
 
 ROOT = Path(__file__).resolve().parents[2]
 DEPLOY = ROOT / "deploy"
@@ -51,7 +62,8 @@ def test_it_runs_a_command_of_this_version_and_not_as_root(name: str) -> None:
 
 def test_topics_and_workers_agree_on_the_cluster() -> None:
     topics, worker = settings_of(PODS["yanshao-topics"]).kafka, settings_of(WORKER).kafka
-    assert topics.model_dump(exclude={"worker_name"}) == worker.model_dump(exclude={"worker_name"})
+    own = {"worker_name", "session_timeout"}
+    assert topics.model_dump(exclude=own) == worker.model_dump(exclude=own)
 
 
 def test_a_worker_keeps_its_name_and_its_disk() -> None:
@@ -70,9 +82,27 @@ def test_it_is_asked_where_it_answers_and_killed_only_after_an_orderly_stop() ->
     assert container["ports"] == [{"name": "metrics", "containerPort": settings.listen.metrics_port}]
     assert container["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "metrics"}
     assert container["livenessProbe"]["httpGet"] == {"path": "/healthz", "port": "metrics"}
-    assert WORKER["terminationGracePeriodSeconds"] * 1000 > settings.kafka.rebalance_timeout
-    patience = container["livenessProbe"]["periodSeconds"] * container["livenessProbe"]["failureThreshold"]
-    assert patience * 1000 > settings.kafka.watchdog, "the worker's own watchdog knows more"
+    assert WORKER["terminationGracePeriodSeconds"] >= STOP_S + A_MOMENT_S
+
+
+def test_the_watchdog_ends_a_worker_before_the_probe_does() -> None:
+    """It knows more, and its exit code says what it was."""
+    (container,) = WORKER["containers"]
+    probe = container["livenessProbe"]
+    patience = probe["periodSeconds"] * probe["failureThreshold"]
+    limits = Limits.of(settings_of(WORKER).kafka)
+    told = limits.told()
+    for name in ("stall_s", "recovery_s", "assignment_s", "loop_s"):
+        assert getattr(told, name) + patience > getattr(limits, name) + A_MOMENT_S, name
+    assert probe["initialDelaySeconds"] > START_S
+
+
+def test_an_update_leaves_partitions_where_they_are() -> None:
+    session = settings_of(WORKER).kafka.session_timeout / 1000
+    assert session >= POD_S, "a pod is back within a session"
+    assert BY_KIND["StatefulSet"]["spec"]["minReadySeconds"] > session, "one that ends again stops the update"
+    assert BY_KIND["PodDisruptionBudget"]["spec"]["maxUnavailable"] == 1
+    assert BY_KIND["StatefulSet"]["spec"]["podManagementPolicy"] == "Parallel"
 
 
 def test_every_selector_finds_the_workers() -> None:

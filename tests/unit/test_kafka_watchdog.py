@@ -51,7 +51,8 @@ def test_limits_leave_time_for_what_they_bound() -> None:
     limits = Limits.of(kafka)
     assert limits.assignment_s * 1000 >= kafka.rebalance_timeout + kafka.session_timeout
     assert limits.loop_s * 1000 < kafka.rebalance_timeout
-    assert limits.half().stall_s == limits.stall_s / 2
+    assert limits.told().stall_s == limits.stall_s / 2
+    assert limits.told().recovery_s == limits.recovery_s
 
 
 def test_thread_judges_although_nobody_else_runs() -> None:

@@ -67,9 +67,9 @@ class Limits:
         # rebalance any more.
         return cls(kafka.watchdog / 1000, kafka.recovery_timeout / 1000, 2 * kafka.rebalance_timeout / 1000)
 
-    def half(self) -> Limits:
-        """Return what is worth telling before it ends the process."""
-        return Limits(self.stall_s / 2, self.recovery_s / 2, self.assignment_s / 2, self.loop_s / 2)
+    def told(self) -> Limits:
+        """Return from when on `/healthz` tells: half of each, but for reading back, which takes its time."""
+        return Limits(self.stall_s / 2, self.recovery_s, self.assignment_s / 2, self.loop_s / 2)
 
 
 @dataclass(frozen=True, slots=True)

@@ -369,7 +369,7 @@ class Worker:
         """Return what does not get on, from half the time on after which the watchdog ends the process."""
         if self._monitor is None:
             return []
-        limits = Limits.of(self.settings.kafka).half()
+        limits = Limits.of(self.settings.kafka).told()
         return [verdict.reason for verdict in judge(self._monitor.vitals, time.monotonic(), limits)]
 
     # The end ------------------------------------------------------------------------------------------------
