@@ -394,6 +394,11 @@ RECOVERY_SECONDS = GaugeDef(
     meaning="How long the last rebuilding of state took.",
     remedy="Over 6 s at 100,000 conversations: check the snapshot and the changelog's compaction.",
 )
+SNAPSHOT_FAILURES = CounterDef(
+    name="yanshao_snapshot_failures_total", section=KAFKA, unit="files",
+    meaning="Local snapshots of a partition's state that could not be written.",
+    remedy="Look at the log and the data directory (full, read-only?): a restart reads the whole changelog.",
+)
 REBALANCES = CounterDef(
     name="yanshao_rebalances_total", section=KAFKA, unit="rebalances",
     meaning="Assignments taken by this worker.",

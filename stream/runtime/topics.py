@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from typing import Any, Literal
+from uuid import UUID
 
 import msgspec
 import yaml
@@ -25,6 +26,8 @@ SOURCE = "chat.messages"
 
 LEGAL_NAME = re.compile(r"[a-zA-Z0-9._-]{1,249}")
 """What Kafka takes as a topic's name (org.apache.kafka.common.internals.Topic)."""
+
+_NO_ID = str(UUID(int=0))
 
 BROKER_DEFAULT = -1
 """As replication factor: what the broker's own `default.replication.factor` says."""
@@ -58,6 +61,8 @@ class Topic:
     partitions: int
     replication_factor: int
     settings: Mapping[str, str]
+    topic_id: str = ""
+    """What a broker calls it for as long as it is not deleted; empty where wanted, or the broker is old."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,7 +232,9 @@ def describe(admin: KafkaAdminClient, names: Sequence[str]) -> dict[str, Topic]:
         partitions: list[dict[str, Any]] = topic["partitions"]
         settings = {key: str(entry["value"]) for key, entry in configs[topic["name"]].items()}
         copies = min((len(partition["replica_nodes"]) for partition in partitions), default=0)
-        found[topic["name"]] = Topic(topic["name"], len(partitions), copies, settings)
+        topic_id = str(topic.get("topic_id") or _NO_ID)
+        known = "" if topic_id == _NO_ID else topic_id
+        found[topic["name"]] = Topic(topic["name"], len(partitions), copies, settings, known)
     return found
 
 

@@ -145,6 +145,8 @@ class Kafka(_Section):
     """A partition with lag and no progress for this long ends the process."""
     recovery_timeout: PositiveDuration = 600_000
     """A worker that cannot read its state back in this time ends, rather than start without it."""
+    snapshot_interval: Duration = 60_000
+    """How often a partition's state is written to `data_dir`, so that a start reads little; 0 keeps none."""
 
 
 class Local(_Section):

@@ -21,7 +21,7 @@ from typing import Any
 import yaml
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient
-from kafka.errors import CoordinatorNotAvailableError
+from kafka.errors import CoordinatorLoadInProgressError, CoordinatorNotAvailableError
 
 from stream.runtime import topics
 from stream.runtime.hours import parse_alerts
@@ -207,7 +207,7 @@ class Installation:
         group = f"{self.prefix}app"
         try:
             found = admin.list_group_offsets({group: None})[group]
-        except CoordinatorNotAvailableError:  # a broker that has just started, and no group yet
+        except (CoordinatorLoadInProgressError, CoordinatorNotAvailableError):
             return {}
         return {(tp.topic, tp.partition): value.offset for tp, value in found.items()}
 

@@ -123,7 +123,7 @@ class _Log(Publisher):
 
 def _confirmed() -> Confirmation:
     future: Confirmation = asyncio.get_running_loop().create_future()
-    future.set_result(None)
+    future.set_result(SimpleNamespace(offset=0))
     return future
 
 

@@ -55,6 +55,10 @@ class Counts:
         self._late.observe(late_ms / 1000)
         self._late_without_wait.observe(late_without_wait_ms / 1000)
 
+    def snapshot_failed(self) -> None:
+        """Count a snapshot that could not be written."""
+        self._metrics.inc(m.SNAPSHOT_FAILURES)
+
     def rebalanced(self) -> None:
         """Count an assignment."""
         self._metrics.inc(m.REBALANCES)

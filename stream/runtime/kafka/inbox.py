@@ -53,6 +53,8 @@ class Inbox:
         self._leave_out = leave_out
         self._take_in = take_in
         self._waiting: deque[Fed] = deque()
+        self._later: deque[Fed] = deque()
+        self._kept_back: str | None = None
         self._left_out: set[TP] = set()
         self._arrived = asyncio.Event()
         self._room = asyncio.Event()
@@ -65,8 +67,27 @@ class Inbox:
     def __len__(self) -> int:
         return len(self._waiting)
 
+    def keep_back(self, topic: str) -> None:
+        """Give out no batches of this topic until `let_in`: its owner cannot use them yet, others it can."""
+        self._kept_back = topic
+
+    def let_in(self) -> None:
+        """Give out what was kept back, first."""
+        self._kept_back = None
+        self._waiting.extendleft(reversed(self._later))
+        self.records += sum(len(fed.batch) for fed in self._later)
+        self._later.clear()
+        if self._waiting:
+            self._arrived.set()
+
     async def put(self, fed: Fed) -> None:
         """Add a batch; returns when there is room for the next, or its partition is left out."""
+        if fed.tp.topic == self._kept_back:
+            self._later.append(fed)
+            if len(self._later) >= LOW:
+                self._left_out.add(fed.tp)
+                self._leave_out(fed.tp)
+            return
         if not self._waiting:
             self.taken_at = time.monotonic()
         self._waiting.append(fed)
@@ -122,14 +143,16 @@ class Inbox:
         if len(self._waiting) < HIGH:
             self._room.set()
         if self._left_out and len(self._waiting) <= LOW:
-            for tp in self._left_out:
+            stay = {fed.tp for fed in self._later}
+            for tp in self._left_out - stay:
                 self._take_in(tp)
-            self._left_out.clear()
+            self._left_out &= stay
         return taken
 
     def clear(self) -> None:
         """Forget everything: it will be read again."""
         self._waiting.clear()
+        self._later.clear()
         self._left_out.clear()
         self.records = 0
         self._room.set()

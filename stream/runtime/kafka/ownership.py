@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable
 from typing import Any
 
 from faust.types import TP
@@ -177,11 +177,17 @@ class Ownership:
             )
         return numbers
 
-    async def stop(self, app: Any) -> bool:
-        """Finish and commit what is under way, then end every processor; whether all was finished."""
+    async def stop(
+        self, app: Any, keep: Callable[[Collection[ConversationProcessor]], Awaitable[None]]
+    ) -> bool:
+        """Finish and commit what is under way, then end every processor; whether all was finished.
+
+        `keep` is given those that finished, before they end.
+        """
         given = {TP(topic, number) for topic in self._sources for number in self.processors}
         await self.revoked(app, given)
         everything = self._finished == set(self.processors)
+        await keep([one for number, one in self.processors.items() if one.ready and number in self._finished])
         for processor in self.processors.values():
             await processor.close()
         self.processors.clear()

@@ -23,10 +23,11 @@ from dataclasses import dataclass, field
 
 from stream.core.events import Timer
 from stream.core.state import APPLIED, Source
+from stream.runtime.clock import WallClock
 from stream.runtime.conversations import Applied, Conversations, Input, Knowledge
 from stream.runtime.customers import Contacted, Told, last_tick
 from stream.runtime.kafka import customers, outputs
-from stream.runtime.kafka.changelog import Replay
+from stream.runtime.kafka.changelog import Coverage, Replay
 from stream.runtime.kafka.customers import CustomerSide
 from stream.runtime.kafka.decoding import decode, record_of
 from stream.runtime.kafka.exits import describe
@@ -35,6 +36,7 @@ from stream.runtime.kafka.inbox import Fed, Inbox
 from stream.runtime.kafka.poison import too_many
 from stream.runtime.kafka.publisher import Confirmation, Row, confirm
 from stream.runtime.kafka.shared import Shared
+from stream.runtime.kafka.snapshots import Image
 from stream.runtime.kafka.versions import readable
 from stream.wire import InvalidMessage, Reason
 
@@ -84,8 +86,12 @@ class ConversationProcessor:
         self._run_known = False
         self._began = 0
         self._states_read = asyncio.Event()
+        self.covered = Coverage()
+        """Up to where memory has what the changelog has."""
         # Batches go on in the order in which they were applied, those that time alone made too.
         self._applying = asyncio.Lock()
+        # Customers are read back last, and messages must not wait for that behind a contact.
+        inbox.keep_back(shared.names.contacts)
 
     @staticmethod
     def _empty(shared: Shared, number: int) -> Conversations:
@@ -156,12 +162,14 @@ class ConversationProcessor:
         async with self._shared.turn:
             await self._shared.read_state(self.number, replay)
             await self._load(replay)
+        self.covered = replay.covered
         seconds = time.perf_counter() - begun
         self._shared.observer.recovered(seconds)
         logger.info(
-            "partition %d recovered: %d conversations from %d records (%d superseded) in %.1f s",
+            "partition %d recovered: %d conversations from %s%d records (%d superseded) in %.1f s",
             self.number,
             len(self.conversations),
+            "a snapshot and " if replay.begun else "",
             replay.records,
             replay.superseded,
             seconds,
@@ -174,6 +182,10 @@ class ConversationProcessor:
     async def _load(self, replay: Replay) -> None:
         knowledge = self._shared.knowledge()
         with readable(f"{self._shared.names.state}/{self.number}"):
+            for count, (conversation_id, held) in enumerate(replay.held(), start=1):
+                self.conversations.adopt(knowledge, conversation_id, held)
+                if count % LOAD_CHUNK == 0:
+                    await asyncio.sleep(0)
             for count, (conversation_id, raw) in enumerate(replay.states(), start=1):
                 self.conversations.load(knowledge, conversation_id, raw)
                 if count % LOAD_CHUNK == 0:
@@ -187,6 +199,7 @@ class ConversationProcessor:
         async with self._shared.turn:
             limits = self._shared.knowledge().book.limits
             await self.side.recover(self.number, self._shared.read_customers, limits)
+        self.inbox.let_in()
 
     # First stage ----------------------------------------------------------------------------------------
 
@@ -375,6 +388,9 @@ class ConversationProcessor:
             batch = await self._kept.get()
             await confirm(batch.kept)
             self._shared.observer.confirmed("state", time.perf_counter() - batch.begun)
+            if batch.states:  # they went first
+                begin = batch.kept[0].result().offset
+                self.covered.confirmed(begin, len(batch.states), WallClock().now_ms())
             for fed in batch.fed:
                 # While partitions are handed over Faust has dropped its books of what was read; what is
                 # finished then is committed from `done` instead.
@@ -429,6 +445,23 @@ class ConversationProcessor:
             self._shared.observer.told(told)
             self._told.put_nowait(_Batch((), customers=customers.rows(told)))
         return True
+
+    async def image(self) -> tuple[Image, int]:
+        """Return a copy of the conversations when nothing is under way, and where the changelog ends by then.
+
+        Memory runs ahead of the changelog by what is under way: with every slot of the window taken there
+        is none of that. It takes as long as one batch, once a minute.
+        """
+        taken = 0
+        try:
+            while taken < self._shared.kafka.in_flight:
+                await self._take_slot()
+                taken += 1
+            held, gone = self.conversations.image()
+            return Image(held, gone, self.covered.offset, self.covered.at), self.covered.end
+        finally:
+            for _ in range(taken):
+                self._free_slot()
 
     def next_due(self) -> int | None:
         """Return when the next clock comes due."""

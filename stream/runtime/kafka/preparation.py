@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from stream.metrics import Metrics
@@ -15,6 +15,7 @@ from stream.runtime.clock import WallClock
 from stream.runtime.conversations import Knowledge
 from stream.runtime.gauges import describe_packs
 from stream.runtime.knowledge import directories_of, limits_of, of_book
+from stream.runtime.topics import Topic
 from stream.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -78,16 +79,19 @@ def open_books(settings: Settings, data_dir: Path) -> Books:
     )
 
 
-def check_topics(settings: Settings, receivers: Iterable[str]) -> None:
-    """Return if every topic is there with the right partitions. Blocks for a few round trips.
+def check_topics(settings: Settings, receivers: Iterable[str]) -> Mapping[str, Topic]:
+    """Return the topics, if all are there with the right partitions. Blocks for a few round trips.
 
     Raises:
         stream.runtime.topics.TopicsError: Some are not; says which, and what to do.
         stream.runtime.cluster.UnreachableError: The broker cannot be asked.
     """
     with cluster.admin(settings.kafka) as admin:
-        differences = topics.check(admin, cluster.wanted_topics(settings.kafka, sorted(receivers)))
+        wanted = cluster.wanted_topics(settings.kafka, sorted(receivers))
+        found = topics.describe(admin, [topic.name for topic in wanted])
+    differences = topics.plan(wanted, found)
     topics.refuse_fatal(differences)
     missing = [difference.topic for difference in differences if difference.what == "topic"]
     if missing:
         raise topics.TopicsError(f"missing topics: {', '.join(missing)}. Make them: yanshao topics apply")
+    return found

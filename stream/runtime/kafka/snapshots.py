@@ -1,4 +1,4 @@
-"""What a partition's memory holds, in a file of the worker's own: recovery begins there, not at the log's start.
+"""What a partition's memory holds, in a file of the worker's own: recovery begins there and not with the log.
 
 A file stands for its changelog up to an offset: it has everything that the records before that offset came
 to, and nothing that the changelog has not confirmed. It is never the truth. One that is broken, cut short,

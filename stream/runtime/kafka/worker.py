@@ -49,6 +49,7 @@ from stream.runtime.kafka.planning import AlertProcessor
 from stream.runtime.kafka.poison import buried_before
 from stream.runtime.kafka.preparation import ACTIVATED, Shelf, check_topics
 from stream.runtime.kafka.publisher import Publisher, Row, confirm
+from stream.runtime.kafka.recovery import SNAPSHOTS, Origin, StateLog
 from stream.runtime.kafka.shared import Shared
 from stream.runtime.kafka.timers import ClockDriver
 from stream.runtime.kafka.versions import readable
@@ -155,8 +156,17 @@ class Worker:
     @asynccontextmanager
     async def _running(self) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
-            await self._check_topics()
+            origin = await self._check_topics()
             kafka = self.settings.kafka
+            self._state_log = StateLog(
+                kafka,
+                origin,
+                self._data_dir / SNAPSHOTS / self.settings.worker_name,
+                limits=lambda: self._shelf.knowledge().book.limits,
+                now_ms=WallClock().now_ms,
+                failed=self._counts.snapshot_failed,
+            )
+            stack.callback(self._state_log.end)
             producer, reader, admin = client.producer(kafka), client.reader(kafka), client.admin(kafka)
             await _started(stack, producer, producer.start, producer.stop)
             await _started(stack, reader, reader.start, reader.stop)
@@ -172,13 +182,15 @@ class Worker:
             self._spawn(self._until_app_ends(app), "faust")
             yield
 
-    async def _check_topics(self) -> None:
+    async def _check_topics(self) -> Origin:
         try:
-            await asyncio.to_thread(check_topics, self.settings, self._alerts.receivers)
+            found = await asyncio.to_thread(check_topics, self.settings, self._alerts.receivers)
         except topics.TopicsError as error:
             raise WorkerExit(Exit.TOPICS, str(error)) from error
         except cluster.UnreachableError as error:
             raise WorkerExit(Exit.BROKER, str(error)) from error
+        state = found[self.names.state]
+        return Origin(state.name, state.topic_id, int(state.settings["delete.retention.ms"]))
 
     def _assemble(self, publisher: Publisher, broker: Broker) -> Any:
         kafka, names = self.settings.kafka, self.names
@@ -276,6 +288,7 @@ class Worker:
 
     def _start_tasks(self) -> None:
         assert self._monitor is not None
+        assert self._ownership is not None
         kafka = self.settings.kafka
         config = ConfigTail(
             kafka, self.names.config, self._shelf, self._data_dir / ACTIVATED, self._configured.set
@@ -284,6 +297,8 @@ class Worker:
         self._spawn(self._monitor.beat(), "beat")
         self._spawn(self._monitor.measure(), "lag")
         self._spawn(self._monitor.let_go(), "let go")
+        if Role.CONVERSATIONS in self.roles:
+            self._spawn(self._state_log.keep(self._ownership.processors.values), "snapshots")
         if self._driver is Driver.WALL and Role.CONVERSATIONS in self.roles:
             self._spawn(self._watch_clocks(), "clocks")
             self._spawn(self._watch_customers(), "customers")
@@ -317,12 +332,7 @@ class Worker:
     async def _read_state(self, number: int, replay: Replay) -> None:
         await self._configured.wait()
         with readable(f"{self.names.state}/{number}"):
-            await tail.read_all(
-                self.settings.kafka,
-                self.names.state,
-                number,
-                lambda records: replay.take((record.key, record.value) for record in records),
-            )
+            await self._state_log.read(number, replay)
 
     async def _read_customers(self, number: int, replay: CustomerReplay) -> None:
         await self._configured.wait()
@@ -361,6 +371,7 @@ class Worker:
             missing.append("no partitions assigned yet")
         elif recovering := self._ownership.recovering():
             missing.append(f"{recovering} partitions are being recovered")
+            missing += self._state_log.progress()
         if self._delivery is not None and not self._delivery.ready:
             missing.append("the ledger is being read")
         return missing + self.unhealthy()
@@ -381,7 +392,7 @@ class Worker:
         orderly = self._ending.done() and self._ending.exception() is None
         if orderly and self._ownership.assigned:
             app.consumer.stop_flow()
-            await self._ownership.stop(app)
+            await self._ownership.stop(app, self._state_log.finish)
         else:
             for processor in self._ownership.processors.values():
                 await processor.close()
