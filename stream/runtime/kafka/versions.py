@@ -33,7 +33,7 @@ def refuse_newer(record: Record, topic: str) -> None:
         WorkerExit: A newer release wrote it.
     """
     for name, value in record.headers:
-        if name == HEADER and value != b"%d" % FORMAT:
+        if name == HEADER and not (value.isdigit() and int(value) <= FORMAT):
             raise WorkerExit(
                 Exit.TOO_NEW,
                 f"{topic} offset {record.offset} has a format that this release does not know;"
