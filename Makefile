@@ -6,8 +6,9 @@ STAMP  := $(VENV)/.installed
 JOBS   ?= 2
 CHAOS_ROUNDS ?= 20
 CHAOS_SEED   ?= 0
+SOAK_MINUTES ?= 60
 
-.PHONY: install run test bench bench-peers chaos fuzz check audit lock docs
+.PHONY: install run test bench bench-peers soak chaos fuzz check audit lock docs
 .DEFAULT_GOAL := help
 
 help:
@@ -15,6 +16,7 @@ help:
 	@echo "make test   all tests (Kafka needs Java >= 17 and Maven; skipped loudly where missing)"
 	@echo "make bench  speed and memory, as ratios inside one run"
 	@echo "make bench-peers  the matcher beside houbb/sensitive-word (needs Java and Maven)"
+	@echo "make soak   SOAK_MINUTES=60 at 1,000 messages/s: does anything grow; out/soak.md, .svg, .csv"
 	@echo "make chaos  every fault on both runtimes, CHAOS_ROUNDS=20 of each from CHAOS_SEED=0 on; table in out/chaos.md"
 	@echo "make fuzz   a million broken records and a million broken HTTP requests, all accounted for"
 	@echo "make check  lint, types, import contracts"
@@ -42,6 +44,9 @@ bench: install
 
 bench-peers: install
 	@$(BIN)/python -m stream.bench.matcher tests/golden/evasions/forms.yaml
+
+soak: install
+	@$(BIN)/python -m stream.bench.soak --minutes $(SOAK_MINUTES) --out out
 
 chaos: install
 	@nice -n 10 $(BIN)/python -m pytest tests/chaos --chaos=long --chaos-rounds=$(CHAOS_ROUNDS) --chaos-seed=$(CHAOS_SEED) --chaos-table=out/chaos.md

@@ -19,7 +19,8 @@ from stream.bench.soak.verdict import Line
 
 
 async def _run(soak: Soak) -> list[Line]:
-    asyncio.get_running_loop().add_signal_handler(signal.SIGINT, soak.stopping.set)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(number, soak.stopping.set)
     return await soak.run()
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections import OrderedDict
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -34,7 +33,6 @@ class Accounts:
     expected: dict[str, int] = field(default_factory=dict)
     """Named by the core and not received, with when they began (epoch milliseconds)."""
     matched: int = 0
-    _none_due: asyncio.Event = field(default_factory=asyncio.Event)
     _early: dict[str, _Early] = field(default_factory=dict)
     _settled: OrderedDict[str, None] = field(default_factory=OrderedDict)
 
@@ -44,7 +42,6 @@ class Accounts:
             return
         if self._early.pop(alert_id, None) is None:
             self.expected.setdefault(alert_id, at)
-            self._none_due.clear()
         else:
             self._settle(alert_id)
 
@@ -59,11 +56,6 @@ class Accounts:
             self._early.setdefault(alert_id, _Early(at))
         else:
             self._settle(alert_id)
-
-    async def complete(self) -> None:
-        """Return when all that the core named so far was received."""
-        if self.expected:
-            await self._none_due.wait()
 
     def missing(self) -> list[str]:
         """Return what the core named and nobody was told of."""
@@ -82,8 +74,6 @@ class Accounts:
 
     def _settle(self, alert_id: str) -> None:
         self.matched += 1
-        if not self.expected:
-            self._none_due.set()
         self._settled[alert_id] = None
         if len(self._settled) > SETTLED:
             self._settled.popitem(last=False)

@@ -41,8 +41,8 @@ RETURNING: Final = 0.1
 REMEMBERED: Final = 1_000
 """Of so many chats back is the customer who returns."""
 
-LOOK_S: Final = 0.002
-"""Between two looks at the schedule: two messages at once at a thousand a second."""
+LOOK_S: Final = 0.01
+"""Between two looks at the schedule: records of so long go out together, as they do from a busy door."""
 
 REPORT_S: Final = 1.0
 

@@ -11,6 +11,7 @@ conversations and nothing else.
 from __future__ import annotations
 
 import asyncio
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -34,6 +35,8 @@ from stream.runtime.knowledge import directories_of, limits_of, open_knowledge
 POLL_MS: Final = 500
 MOST: Final = 2_000
 """Records taken at once: the same order of size as the worker's batches."""
+NICE: Final = 10
+"""It costs half as much as the worker, and may take its time: nothing that is measured waits for it."""
 
 
 class Expected(msgspec.Struct):
@@ -119,6 +122,7 @@ async def _take(oracle: Oracle, consumer: Any) -> None:
 @click.option("--config", type=click.Path(path_type=Path), required=True)
 def main(config: Path) -> None:
     """Print the alerts that the core makes of the log."""
+    os.nice(NICE)
     asyncio.run(_run(config))
 
 
