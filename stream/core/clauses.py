@@ -203,6 +203,8 @@ class Clause:
 
     def _times_beside(self) -> Sequence[SaidTime]:
         message, number = self.message, self.number
+        if not self.marks & grammar.NEAR_TIMES:
+            return ()
         for near in (number - 1, number + 1):
             if 0 <= near < len(message.ends) and message.marks[near] & grammar.TIMES:
                 start, end = message.starts[near], message.ends[near]
@@ -229,7 +231,7 @@ def cut(texts: Sequence[str]) -> list[Message]:
     shares = np.searchsorted(starts, bounds)
     base = np.repeat(bounds[:-1], np.diff(shares))
     # Every other of these stretches lies between two clauses.
-    found = np.bitwise_or.reduceat(marks, edges)[::2].tolist() if edges.size else []
+    found = _with_neighbours(np.bitwise_or.reduceat(marks, edges)[::2]) if edges.size else []
     first, last = (starts - base).tolist(), (ends - base).tolist()
     messages = [
         Message(text, first[low:high], last[low:high], [*first[low + 1 : high], len(text)], found[low:high])
@@ -267,8 +269,17 @@ def _cut_one(text: str, marks: Bits) -> Message:
         starts.append(done)
         ends.append(len(text))
         stops.append(len(text))
-    found = [int(np.bitwise_or.reduce(marks[start:end])) for start, end in zip(starts, ends, strict=True)]
-    return Message(text, starts, ends, stops, found)
+    found = [np.bitwise_or.reduce(marks[start:end]) for start, end in zip(starts, ends, strict=True)]
+    return Message(text, starts, ends, stops, _with_neighbours(np.array(found, np.uint32)))
+
+
+def _with_neighbours(marks: Bits) -> list[int]:
+    """Return the marks of clauses, with ``NEAR_TIMES`` where one or one beside it may name a time."""
+    near = (marks & grammar.TIMES) != 0
+    near[1:] |= near[:-1].copy()
+    near[:-1] |= (marks[1:] & grammar.TIMES) != 0
+    marked: list[int] = np.where(near, marks | grammar.NEAR_TIMES, marks).tolist()
+    return marked
 
 
 def _kinds() -> npt.NDArray[np.uint8]:

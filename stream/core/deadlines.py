@@ -107,8 +107,11 @@ _PART: Final = "|".join(sorted((word for word in _PARTS if len(word) > 1), key=l
 _BY: Final = r"(?:之?前|以前|左右|整)"
 _NTH: Final = r"(?:\d{1,2}|[一二三四五六七八九十]{1,3})"
 
+_STARTS: Final = "".join(sorted({word[0] for word in (*_SHIFTS, *_PARTS)})) + "个半下本这周星礼月"
+"""What every time begins with, if not with a number."""
+
 _TIME: Final = re.compile(
-    rf"""
+    rf"""(?=[\d一二两三四五六七八九十百几数{_STARTS}])(?:
     (?P<working>{_RANGE})\s*(?:个|到)?工作日
   | (?P<half>{_NUMBER})?个?半个?(?P<half_unit>小时|钟头|天)
   | (?P<amount>{_RANGE})\s*个?\s*
@@ -125,7 +128,7 @@ _TIME: Final = re.compile(
   | (?P<half_day>{_PART})\s*{_clock("part")}
   | {_clock("bare")}(?=\s*{_BY})
   | (?P<alone>傍晚|下午|晚上|晚间|夜里)(?![好安])
-    """,
+    )""",
     re.VERBOSE,
 )
 
@@ -235,34 +238,32 @@ def _read_all(text: str) -> Iterator[SaidTime]:
 
 
 def _read(match: re.Match[str]) -> Deadline | None:
-    found = {name: value for name, value in match.groupdict().items() if value is not None}
-    for name, read in _READERS.items():
-        if name in found:
-            return read(found)
-    return _read_day(found)
+    for group, read in _READERS:
+        if match[group] is not None:
+            return read(match)
+    return _read_day(match)
 
 
-def _read_half(found: dict[str, str]) -> Deadline | None:
-    return _amount(0.5 + (_larger(found["half"]) if "half" in found else 0), found["half_unit"])
+def _read_half(found: re.Match[str]) -> Deadline | None:
+    return _amount(0.5 + (_larger(found["half"]) if found["half"] else 0), found["half_unit"])
 
 
-def _read_weekday(found: dict[str, str]) -> Deadline:
-    week = {"下": 1, "下个": 1, "下下": 2, "本": 0, "这": 0, "这个": 0}.get(found.get("week", ""))
-    minute = _minute(found.get("weekday_hour"), found.get("weekday_past"), found.get("weekday_part"))
+def _read_weekday(found: re.Match[str]) -> Deadline:
+    week = {"下": 1, "下个": 1, "下下": 2, "本": 0, "这": 0, "这个": 0}.get(found["week"] or "")
+    minute = _minute(found["weekday_hour"], found["weekday_past"], found["weekday_part"])
     return OnWeekday(min("一二三四五六日天".index(found["weekday"]), 6), week, minute or MINUTES)
 
 
-def _read_date(found: dict[str, str]) -> Deadline | None:
+def _read_date(found: re.Match[str]) -> Deadline | None:
     month, day = int(_number(found["month"])), int(_number(found["day"]))
     return OnDate(day, month) if 1 <= month <= 12 and 1 <= day <= 31 else None
 
 
-def _read_day(found: dict[str, str]) -> Deadline | None:
-    named = found.get("shift") or found.get("short")
-    part = found.get("part") or found.get("half_day")
+def _read_day(found: re.Match[str]) -> Deadline | None:
+    named = found["shift"] or found["short"]
+    part = found["part"] or found["half_day"]
     hour, past = (
-        found.get(f"day_{what}") or found.get(f"part_{what}") or found.get(f"bare_{what}")
-        for what in ("hour", "past")
+        found[f"day_{what}"] or found[f"part_{what}"] or found[f"bare_{what}"] for what in ("hour", "past")
     )
     minute = _minute(hour, past, part)
     if hour is not None and minute is None:
@@ -271,18 +272,18 @@ def _read_day(found: dict[str, str]) -> Deadline | None:
     return OnDay(shift, minute or MINUTES, open_half=hour is not None and part is None)
 
 
-_READERS: Final[dict[str, Callable[[dict[str, str]], Deadline | None]]] = {
-    "working": lambda found: _days(WorkingDays, _larger(found["working"])),
-    "half_unit": _read_half,
-    "amount": lambda found: _amount(_larger(found["amount"]), found["unit"]),
-    "weekday": _read_weekday,
-    "month": _read_date,
-    "number": lambda found: OnDate(int(found["number"])) if int(found["number"]) else None,
-    "week_end": lambda _: OnWeekday(6, 0),
-    "month_end": lambda _: OnDate(0),
-    "alone": lambda found: OnDay(0, _PARTS[found["alone"]] * 60),
-    "closing": lambda _: WorkingDays(0),
-}
+_READERS: Final[tuple[tuple[str, Callable[[re.Match[str]], Deadline | None]], ...]] = (
+    ("working", lambda found: _days(WorkingDays, _larger(found["working"]))),
+    ("half_unit", _read_half),
+    ("amount", lambda found: _amount(_larger(found["amount"]), found["unit"])),
+    ("weekday", _read_weekday),
+    ("month", _read_date),
+    ("number", lambda found: OnDate(int(found["number"])) if int(found["number"]) else None),
+    ("week_end", lambda _: OnWeekday(6, 0)),
+    ("month_end", lambda _: OnDate(0)),
+    ("alone", lambda found: OnDay(0, _PARTS[found["alone"]] * 60)),
+    ("closing", lambda _: WorkingDays(0)),
+)
 """How each form is read, by the group that only it has."""
 
 

@@ -129,8 +129,9 @@ CUES: Final = (
     DENIES, CANNOT, USUALLY, ABLE, US, YOU, DONE_BEFORE, DONE_AFTER, FUTURE, WILL, SO_THAT, ASKS,
     ENDS_AS_QUESTION, ASKS_AFTER, IF, AFTER, FILED, REQUEST,
 )  # fmt: skip
-TIMES: Final = 1 << len(CUES)
-"""The bit of times (``stream.core.deadlines``)."""
+TIMES, NEAR_TIMES, SOON = (1 << number for number in range(len(CUES), len(CUES) + 3))
+"""The bits of times (``stream.core.deadlines``), in a clause and in it or beside it, and of a word for soon,
+which is the trade's and not in these tables."""
 
 
 def is_the_customers(before: str) -> bool:

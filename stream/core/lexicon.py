@@ -250,7 +250,14 @@ _PLACE: Final = attrgetter("start", "end", "term.terms")
 
 
 def _ordered(matches: list[Match]) -> list[Match]:
-    """Return the longest matches of each list, by place."""
+    """Return the longest matches of each list, by place; ``matches`` come in the order of their ends."""
+    done = 0
+    for match in matches:
+        if match.start < done:
+            break
+        done = match.end
+    else:
+        return matches  # none overlaps another: as most often
     if len({match.term.terms for match in matches}) < len(matches):
         matches = _without_overlaps(matches)
     matches.sort(key=_PLACE)

@@ -28,7 +28,9 @@ from stream.core.grammar import (
     DONE_AFTER,
     DONE_BEFORE,
     FUTURE,
+    NEAR_TIMES,
     SO_THAT,
+    SOON,
     US,
     USUALLY,
     WILL,
@@ -153,10 +155,37 @@ _PROMISES: Final = 4
 """Signs of what a text may say: the act of a hand-off or a report, a party, anything of a promise."""
 
 
+class _Phrase(NamedTuple):
+    """What a phrase is, and of which bits its clause has one where it says anything (0: of none)."""
+
+    pledge: Pledge
+    slot: Slot
+    reach: int
+
+
+_TOLD: Final = DONE_BEFORE.bit | DONE_AFTER.bit
+_NEEDED: Final = {
+    Need.TIME: NEAR_TIMES,
+    Need.SOON: SOON,
+    Need.WILL: WILL.bit,
+    Need.US: US.bit,
+}
+"""Bits that a clause has in which an act is told as done, or as what it needs to be a promise."""
+
+
+def _reach(pledge: Pledge, slot: Slot) -> int:
+    if slot is not Slot.DO or pledge.kind in _TELLS or not pledge.needs:
+        return 0
+    bits = _TOLD | (DENIES.bit if pledge.can_be_withdrawn else 0)
+    for need in pledge.needs:
+        bits |= _NEEDED.get(need, 0)
+    return bits
+
+
 class _Words(NamedTuple):
     """What the phrases of one clause are."""
 
-    acts: list[tuple[Match, Pledge, Slot]]
+    acts: list[tuple[Match, _Phrase]]  # those that may say something
     parties: list[Named]
     barred: list[str]  # pledges of which nothing is promised here
     soon: Deadline | None
@@ -178,14 +207,15 @@ class Promises:
         normalise: Callable[[str], str],
     ) -> None:
         self.pledges = tuple(pledges)
-        self._phrases: dict[str, tuple[Pledge, Slot]] = {}
+        self._phrases: dict[str, _Phrase] = {}
         self._soon: dict[str, Deadline] = {}
         self._parties: dict[str, str] = {}
         terms: list[Term] = []
         for pledge in self.pledges:
             for slot, phrases in pledge.slots:
                 terms += phrases
-                self._phrases.update((term.terms, (pledge, slot)) for term in phrases)
+                phrase = _Phrase(pledge, slot, _reach(pledge, slot))
+                self._phrases.update((term.terms, phrase) for term in phrases)
         for words in soon:
             terms += words.words
             self._soon.update((term.terms, words.within) for term in words.words)
@@ -204,10 +234,10 @@ class Promises:
         """Return what the phrase is a sign of: bits of ``_PROMISES``, ``_ASKED`` and ``_NAMED``."""
         if term.terms in self._parties:
             return _NAMED
-        pledge, slot = self._phrases.get(term.terms, (None, Slot.NOT))
-        if pledge is None or slot is Slot.NOT:
+        phrase = self._phrases.get(term.terms)
+        if phrase is None or phrase.slot is Slot.NOT:
             return 0
-        return _ASKED if pledge.kind in _TELLS else _PROMISES
+        return _ASKED if phrase.pledge.kind in _TELLS else _PROMISES
 
     def find(self, text: str) -> tuple[Said, ...]:
         """Return what a normalised text of the service side says about promises, by place.
@@ -241,7 +271,7 @@ class Promises:
         barred: list[str] = []
         latest = -1
         for number, inside in message.by_clause(matches):
-            words = self._words(inside)
+            words = self._words(inside, message.marks[number])
             # What bars a clause bars the rest of its list: 储蓄卡，三个工作日到账.
             if barred and (number != latest + 1 or message.closes(latest)):
                 barred = []
@@ -252,27 +282,33 @@ class Promises:
                 found += told if len(told) < 2 else _weakest_last(told)
         return tuple(found if len(found) < 2 else _settled(found))
 
-    def _words(self, matches: Iterable[Match]) -> _Words:
-        """Return what the matches of one clause are."""
-        words = _Words([], [], [], None)
+    def _words(self, matches: Iterable[Match], marks: int) -> _Words:
+        """Return what the matches of one clause are; ``marks`` are the clause's."""
+        phrases, parties = self._phrases, self._parties
+        acts: list[tuple[Match, _Phrase]] = []
+        named: list[Named] = []
+        barred: list[str] = []
+        soon: Deadline | None = None
         for match in matches:
             terms = match.term.terms
-            phrase = self._phrases.get(terms)
+            phrase = phrases.get(terms)
             if phrase is not None:
-                pledge, slot = phrase
-                if slot is Slot.NOT:
-                    words.barred.append(pledge.id)
+                if phrase.slot is Slot.NOT:
+                    barred.append(phrase.pledge.id)
                 else:
-                    words.acts.append((match, pledge, slot))
-            elif terms in self._parties:
-                words.parties.append(Named(match.start, match.end, self._parties[terms]))
-            elif words.soon is None:
-                words = words._replace(soon=self._soon[terms])
-        return words
+                    acts.append((match, phrase))
+            elif terms in parties:
+                named.append(Named(match.start, match.end, parties[terms]))
+            elif soon is None:
+                soon = self._soon[terms]
+                marks |= SOON
+        return _Words(
+            [act for act in acts if not (reach := act[1].reach) or marks & reach], named, barred, soon
+        )
 
     def _read(self, clause: Clause, words: _Words, barred: Sequence[str]) -> Iterator[Said]:
         soon, named = words.soon, words.parties
-        for match, pledge, slot in words.acts:
+        for match, (pledge, slot, _) in words.acts:
             if pledge.id in barred:
                 continue
             if pledge.kind in _TELLS:
@@ -362,18 +398,19 @@ def _is_report(before: str, after: str) -> bool:
 def _is_promised(pledge: Pledge, clause: Clause, before: str, named: str, *, is_soon: bool) -> bool:
     marks, needs = clause.marks, pledge.needs
     able = bool(marks & ABLE.bit) and ABLE.search(before) is not None
-    ours = bool(marks & US.bit) and is_ours(named)
     if Need.TIME in needs and clause.times:
+        if pledge.kind not in _TALKS:
+            return True
         text = clause.message.text
         possible = able or ABLE.search(text, clause.start + len(named), clause.end) is not None
-        return pledge.kind not in _TALKS or ours or not possible
+        return not possible or is_ours(named)
     if clause.requests or (marks & SO_THAT.bit and SO_THAT.search(before)):
         return False  # the customer is to do something first
     if Need.WILL in needs and not able and marks & WILL.bit and WILL.search(before):
         return True
     if not needs or (is_soon and Need.SOON in needs):
         return True
-    return Need.US in needs and ours and not able
+    return Need.US in needs and not able and bool(marks & US.bit) and is_ours(named)
 
 
 def _nearest(times: Sequence[SaidTime], match: Match, slot: Slot) -> SaidTime | None:
