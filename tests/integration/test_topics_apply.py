@@ -18,6 +18,16 @@ from stream.runtime.topics import (
 
 pytestmark = pytest.mark.kafka
 
+COMPACTION = {
+    "cleanup.policy": "compact",
+    "segment.ms": str(10 * 60_000),
+    "segment.bytes": str(16 * 1024 * 1024),
+    "min.cleanable.dirty.ratio": "0.1",
+    "max.compaction.lag.ms": str(60 * 60_000),
+    "min.compaction.lag.ms": str(10 * 60_000),
+    "delete.retention.ms": str(3 * 24 * 60 * 60_000),
+}
+
 
 def test_apply_makes_all_and_a_second_apply_changes_nothing(
     kafka_admin: KafkaAdminClient, topic_prefix: str
@@ -39,6 +49,18 @@ def test_apply_makes_all_and_a_second_apply_changes_nothing(
     assert (again.created, again.altered, again.remaining) == ((), (), ())
     found = describe(kafka_admin, [topic_prefix + "chat.messages"])[topic_prefix + "chat.messages"]
     assert found.settings["message.timestamp.type"] == "LogAppendTime"
+
+
+@pytest.mark.parametrize("name", ["qa.state", "qa.customers", "qa.ledger"])
+def test_what_recovery_reads_is_compacted_early_and_keeps_deletions(
+    kafka_admin: KafkaAdminClient, topic_prefix: str, name: str
+) -> None:
+    """Worked by hand: the broker's own defaults are 7 days, 1 GiB, 0.5, no end, 0 and 1 day."""
+    apply(kafka_admin, wanted(shipped(), partitions=2, replication_factor=1, prefix=topic_prefix))
+    found = describe(kafka_admin, [topic_prefix + name])[topic_prefix + name]
+    assert found.topic_id, "snapshots are told by it from those of a topic that was deleted"
+    settings = found.settings
+    assert {key: settings[key] for key in COMPACTION} == COMPACTION
 
 
 def test_apply_puts_settings_right_and_leaves_replication(
