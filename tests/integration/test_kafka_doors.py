@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import socket
+import sys
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -15,14 +17,14 @@ import pytest
 from kafka import KafkaProducer
 from kafka.admin import KafkaAdminClient
 
-from stream.runtime.broker import LocalBroker, SaslUser
+from stream.runtime.broker import HOST, LocalBroker, SaslUser
 from stream.runtime.kafka.dlq import list_dead_letters
 from stream.runtime.kafka.exits import Exit
 from stream.runtime.kafka.ingest import Ingest
 from stream.settings import ensure_token
 from stream.testing import PATIENCE, cache_home
 from stream.wire import mapping
-from tests.integration.kafkasystem import CALM, COMPLAINT, Installation, message, receiver, until
+from tests.integration.kafkasystem import CALM, COMPLAINT, ROOT, Installation, message, receiver, until
 
 pytestmark = pytest.mark.kafka
 
@@ -120,6 +122,37 @@ async def test_foreign_topic_is_mapped_rekeyed_and_taken_up_again(
     found = system.read(names.messages)
     assert {record.key for record in found} == {b"r-1"}
     assert [json.loads(record.value)["message_id"] for record in found] == ["1", "3", "4"]
+
+
+@pytest.mark.parametrize("source", ["http", "foreign"])
+async def test_missing_topic_ends_an_ingest_with_its_name(
+    source: str, system: Installation, topic_prefix: str, tmp_path: Path
+) -> None:
+    """A client would look for it for a minute, in a foreign topic for ever, deaf to SIGTERM."""
+    there = (
+        system if source == "foreign" else Installation(system.bootstrap, topic_prefix + "none.", tmp_path)
+    )
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "stream.cli", "--config", str(there.config("ingest")), "ingest"),
+        *("--from", source),
+        cwd=ROOT,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    async with asyncio.timeout(PATIENCE):
+        _, told = await process.communicate()
+    assert process.returncode == Exit.TOPICS
+    assert ("foreign" if source == "foreign" else there.names.messages) in told.decode()
+
+
+async def test_ingest_can_be_stopped_while_it_still_looks_for_its_broker(tmp_path: Path) -> None:
+    with socket.create_server((HOST, 0)) as deaf:  # takes connections, and never answers
+        system = Installation(f"{HOST}:{deaf.getsockname()[1]}", "deaf.", tmp_path)
+        ingest = Ingest(system.settings("ingest"), source="http", mapping=None)
+        running = asyncio.create_task(ingest.run())
+        await asyncio.sleep(0.5)
+        ingest.stop()
+        async with asyncio.timeout(2):
+            assert await running == Exit.OK
 
 
 async def test_login_by_sasl_serves_worker_ingest_and_operators(tmp_path: Path) -> None:

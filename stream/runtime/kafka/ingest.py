@@ -22,6 +22,7 @@ from stream import metrics as m
 from stream import wire
 from stream.core.events import AgentStatus, AnyEvent, Tick
 from stream.metrics import Metrics
+from stream.runtime import cluster
 from stream.runtime.clock import Clock, WallClock
 from stream.runtime.health import health_site
 from stream.runtime.http import Overloaded, Unavailable, events_handler, limits_of
@@ -146,10 +147,41 @@ class Ingest:
         return await to_exit(self._run())
 
     async def _run(self) -> None:
+        work = asyncio.create_task(self._work(), name="ingest")
+        stopping = asyncio.create_task(self._stopping.wait(), name="stop")
+        await asyncio.wait({work, stopping}, return_when=asyncio.FIRST_COMPLETED)
+        stopping.cancel()
+        if not work.done() and not self.ready.is_set():
+            work.cancel()  # told to stop while it still starts: a broker that is away may take long to find
+        await asyncio.wait([work])
+        if not work.cancelled():
+            work.result()
+
+    async def _work(self) -> None:
         async with AsyncExitStack() as stack:
             await self._open(stack)
 
+    async def _check_topics(self) -> None:
+        """Return if every topic is there: a client would look for a missing one for a minute, or for ever."""
+        wanted = [self._names.messages, self._names.dlq]
+        if self._source != "http":
+            wanted.append(self._source)
+
+        def missing() -> list[str]:
+            with cluster.admin(self.settings.kafka) as admin:
+                return sorted(set(wanted) - set(admin.list_topics()))
+
+        try:
+            absent = await asyncio.to_thread(missing)
+        except cluster.UnreachableError as error:
+            raise WorkerExit(Exit.BROKER, str(error)) from error
+        if absent:
+            raise WorkerExit(
+                Exit.TOPICS, f"missing topics: {', '.join(absent)}. Ours are made by: yanshao topics apply"
+            )
+
     async def _open(self, stack: AsyncExitStack) -> None:
+        await self._check_topics()
         producer = client.producer(self.settings.kafka)
         await producer.start()
         stack.push_async_callback(producer.stop)
