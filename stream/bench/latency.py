@@ -1,165 +1,166 @@
 """From a message to the webhook: open loop, a real HTTP receiver, the worker with all its roles.
 
-A thousand messages a second of ordinary chats; one in fifty is a complaint in a conversation of its own,
-and the time from the moment its sending was planned to the moment the receiver has its alert is the
-latency (`openloop`). The other alerts, which the ordinary chats raise, go to the same receiver.
+A hundred, a thousand and three thousand messages a second, one after the other on one worker. The last may
+be more than two shared cores can do: then its latencies are those of overload, and what counts is that
+memory stays bounded and how soon all is as before.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Final, NamedTuple
 
-import aiokafka
-import msgspec
-from aiohttp import web
+from kafka.admin import KafkaAdminClient
 
-from stream.bench.figures import Figure, Row, at_most
-from stream.bench.installation import Installation, WorkerFailedError, partition_of
-from stream.bench.openloop import Latencies, Schedule
+from stream.bench.figures import Budget, Figure, Row, at_most
+from stream.bench.flow import Flow, Phase, arrived, flowing, latencies
+from stream.bench.installation import Installation, Worker, WorkerFailedError, committed
 from stream.bench.session import Session
-from stream.bench.workload import Pace, traffic
-from stream.runtime.clock import WallClock
+from stream.bench.webhooks import Receiver
 
-RATE: Final = 1_000
-ALERTING: Final = 50
-"""One message in so many is a complaint: 20 alerts a second beside those of the ordinary chats."""
+PATIENCE_S: Final = 20.0
+"""How long no alert may come before those that are due count as missing."""
 
-COMPLAINT: Final = "再不处理我就打12315投诉你们"
-STRAGGLERS_S: Final = 10.0
-"""How long after the last message alerts may still come in; later ones count as missing."""
-
-MEDIAN = Figure("latency.p50", "ms", f"message to webhook at {RATE:,}/s, open loop")
-P99 = Figure("latency.p99", "ms", f"message to webhook at {RATE:,}/s, open loop", at_most(250))
-LONGEST = Figure("latency.max", "ms", f"message to webhook at {RATE:,}/s, open loop")
-FIGURES = (MEDIAN, P99, LONGEST)
+SAMPLE_S: Final = 0.5
 
 
-class Receiver:
-    """Takes webhooks and notes when each conversation's first alert came."""
+class Rate(NamedTuple):
+    """Messages a second, for how long, and the figures: p50, p99, max."""
 
-    def __init__(self) -> None:
-        self.came: dict[str, float] = {}
-        self.requests = 0
+    rate: int
+    seconds: int
+    figures: tuple[Figure, Figure, Figure]
 
-    async def take(self, request: web.Request) -> web.Response:
-        """Answer 200 and note the time."""
-        body = await request.read()
-        now = time.monotonic()
-        self.requests += 1
-        self.came.setdefault(msgspec.json.decode(body)["data"]["conversation_id"], now)
-        return web.Response()
 
-    @asynccontextmanager
-    async def listening(self) -> AsyncIterator[str]:
-        """Listen on a free port of this machine; yield the address."""
-        app = web.Application(client_max_size=1 << 20)
-        app.router.add_post("/hook", self.take)
-        runner = web.AppRunner(app, access_log=None)
-        await runner.setup()
-        await web.TCPSite(runner, "127.0.0.1", 0).start()
-        try:
-            yield f"http://127.0.0.1:{runner.addresses[0][1]}/hook"
-        finally:
-            await runner.cleanup()
+def _figures(rate: int, suffix: str, budget: Budget | None = None) -> tuple[Figure, Figure, Figure]:
+    about = f"message to webhook at {rate:,}/s, open loop"
+    return (
+        Figure(f"latency.p50{suffix}", "ms", about),
+        Figure(f"latency.p99{suffix}", "ms", about, budget),
+        Figure(f"latency.max{suffix}", "ms", about),
+    )
+
+
+RATES: Final = (
+    Rate(100, 30, _figures(100, "_100")),
+    Rate(1_000, 30, _figures(1_000, "", at_most(250))),
+    Rate(3_000, 20, _figures(3_000, "_3000")),
+)
+DONE = Figure("latency.done_3000", "messages/s", "worked off while 3,000/s came in")
+MEMORY = Figure("latency.memory_3000", "MiB", "the worker's most, meanwhile and until all was worked off")
+RECOVERED = Figure("latency.recovered_3000", "s", "from the end of 3,000/s until nothing waits any more")
+FIGURES = (*(figure for rate in RATES for figure in rate.figures), DONE, MEMORY, RECOVERED)
+_SHARES: Final = (0.5, 0.99, 1.0)
 
 
 def measure(session: Session) -> list[Row]:
-    """Return the latencies of one run of some length."""
+    """Return the latencies of one run of some length at each rate."""
     why = session.why_no_kafka()
     if why is not None:
         return [figure.unmeasured(why) for figure in FIGURES]
     try:
-        found, how = asyncio.run(_run(session, session.scale(30, 4)))
+        return asyncio.run(_run(session))
     except WorkerFailedError as error:
         return [figure.unmeasured(str(error)) for figure in FIGURES]
-    return [
-        figure.row(found.at(share), how) for figure, share in ((MEDIAN, 0.5), (P99, 0.99), (LONGEST, 1.0))
-    ]
 
 
-async def _run(session: Session, seconds: int) -> tuple[Latencies, str]:
-    session.tell(f"latency: {seconds} s at {RATE:,} messages/s")
-    total = RATE * seconds
-    chats = traffic(session.day, total, concurrent=500, pace=Pace(WallClock().now_ms() - 60_000, 0.001))
+async def _run(session: Session) -> list[Row]:
     receiver = Receiver()
+    phases = [Phase(f"at-{one.rate}", one.rate, session.scale(one.seconds, 3)) for one in RATES]
+    most = sum(phase.total for phase in phases)
+    rows: list[Row] = []
     async with receiver.listening() as hook:
         installation = Installation(session, "latency.", hook)
         installation.make_topics()
         worker = installation.start()
         try:
             await asyncio.to_thread(worker.wait_ready)
-            producer = aiokafka.AIOKafkaProducer(bootstrap_servers=session.bootstrap)
-            await producer.start()
-            try:
-                await _complain(producer, installation, receiver)
-                ordinary = list(zip(chats.keys, chats.records, strict=True))
-                planned = await _send(producer, installation.names.messages, ordinary, total)
-            finally:
-                await producer.stop()
-            await _stragglers(receiver, planned)
+            async with flowing(session, session.bootstrap, installation.names.messages, most) as flow:
+                await flow.warm_up(receiver)
+                for one, phase in zip(RATES, phases, strict=True):
+                    session.tell(f"latency: {phase.seconds:g} s at {one.rate:,} messages/s")
+                    watch = _Watch(installation, worker)
+                    rows += await _phase(flow, receiver, one, phase, watch)
+                rows += watch.rows()
             worker.check()
         finally:
             await asyncio.to_thread(worker.stop)
-    seen = tuple(receiver.came[name] - at for name, at in planned.items() if name in receiver.came)
-    found = Latencies(seen, len(planned) - len(seen))
-    return found, f"{len(planned):,} alerts timed, {found.missing} missing, {receiver.requests:,} webhooks"
+    return rows
 
 
-async def _complain(
-    producer: aiokafka.AIOKafkaProducer, installation: Installation, receiver: Receiver
-) -> None:
-    """Warm the way up: one alert through every partition before anything is timed."""
-    names = [f"warm-{number}" for number in range(40)]
-    for name in names:
-        topic, place = installation.names.messages, partition_of(name)
-        await producer.send_and_wait(topic, _complaint(name), key=name.encode(), partition=place)
-    await _stragglers(receiver, dict.fromkeys(names, 0.0))
-
-
-async def _send(
-    producer: aiokafka.AIOKafkaProducer, topic: str, ordinary: Sequence[tuple[str, bytes]], total: int
-) -> dict[str, float]:
-    """Send by the schedule; return when each complaint was to be sent."""
-    schedule = Schedule(time.monotonic() + 0.5, RATE)
-    planned: dict[str, float] = {}
-    sent = 0
-    futures: list[Any] = []
-    while sent < total:
-        for number in range(sent, min(total, sent + schedule.due(sent, time.monotonic()))):
-            if number % ALERTING:
-                key, raw = ordinary[number]
-            else:
-                key = f"complaint-{number}"
-                raw = _complaint(key)
-                planned[key] = schedule.moment(number)
-            futures.append(await producer.send(topic, raw, key=key.encode(), partition=partition_of(key)))
-            sent = number + 1
-        await asyncio.sleep(0.001)
-    await asyncio.gather(*futures)
-    return planned
-
-
-async def _stragglers(receiver: Receiver, planned: dict[str, float]) -> None:
-    """Wait until every planned alert has come, or for ``STRAGGLERS_S``."""
-    for _ in range(int(STRAGGLERS_S / 0.05)):
-        if planned.keys() <= receiver.came.keys():
-            return
-        await asyncio.sleep(0.05)
-
-
-def _complaint(name: str) -> bytes:
-    return msgspec.json.encode(
-        {
-            "type": "message",
-            "conversation_id": name,
-            "message_id": f"{name}/1",
-            "sent_at": WallClock().now_ms(),
-            "sender": {"role": "customer", "id": f"u-{name}"},
-            "content": {"text": COMPLAINT},
-            "shop_id": "s-1",
-        }
+async def _phase(flow: Flow, receiver: Receiver, one: Rate, phase: Phase, watch: _Watch) -> list[Row]:
+    watching = asyncio.create_task(watch.run())
+    try:
+        await watch.begin()
+        requests = receiver.requests
+        planned = await flow.send(phase)
+        await watch.load_ended()
+        await arrived(receiver, planned, PATIENCE_S)
+        await watch.until_worked_off()
+    finally:
+        watching.cancel()
+    found = latencies(receiver, planned)
+    how = (
+        f"{len(planned):,} alerts timed, {found.missing} missing, "
+        f"{receiver.requests - requests:,} webhooks, {watch.told()}"
     )
+    return [figure.row(found.at(share), how) for figure, share in zip(one.figures, _SHARES, strict=True)]
+
+
+class _Watch:
+    """What the worker does and weighs during a phase and after."""
+
+    def __init__(self, installation: Installation, worker: Worker) -> None:
+        self._installation = installation
+        self._worker = worker
+        self._memory = 0.0
+        self._begun = (0.0, 0)
+        self._ended = (0.0, 0)
+        self._recovered_s = 0.0
+
+    async def run(self) -> None:
+        """Weigh the worker all the while."""
+        while True:
+            self._memory = max(self._memory, self._worker.memory_mib())
+            await asyncio.sleep(SAMPLE_S)
+
+    async def begin(self) -> None:
+        """Note where it begins."""
+        self._begun = (time.monotonic(), await asyncio.to_thread(self._done))
+
+    async def load_ended(self) -> None:
+        """Note how far it came while messages came in."""
+        self._ended = (time.monotonic(), await asyncio.to_thread(self._done))
+
+    async def until_worked_off(self) -> None:
+        """Wait until nothing moves any more: all that was sent is committed."""
+        done, moved_at = -1, time.monotonic()
+        while time.monotonic() - moved_at < 2.0:
+            now = await asyncio.to_thread(self._done)
+            if now != done:
+                done, moved_at = now, time.monotonic()
+            await asyncio.sleep(0.1)
+        self._recovered_s = moved_at - self._ended[0]
+
+    def told(self) -> str:
+        """Say how fast it was."""
+        return f"{self._rate():,.0f} messages/s worked off meanwhile"
+
+    def rows(self) -> list[Row]:
+        """Return the figures of the last phase."""
+        how = "more than it can do" if self._recovered_s > 2.0 else "it kept up"
+        return [
+            DONE.row(self._rate(), how),
+            MEMORY.row(self._memory, "resident"),
+            RECOVERED.row(self._recovered_s, "to the last commit of chat.messages; commits lie 0.5 s apart"),
+        ]
+
+    def _rate(self) -> float:
+        (begun, before), (ended, after) = self._begun, self._ended
+        return (after - before) / (ended - begun)
+
+    def _done(self) -> int:
+        one = self._installation
+        with KafkaAdminClient(bootstrap_servers=one.bootstrap) as admin:
+            return committed(admin, one.group, one.names.messages)

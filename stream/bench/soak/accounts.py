@@ -15,9 +15,9 @@ from aiohttp import web
 from alerts.model import AlertStatus
 from stream.runtime.clock import WallClock
 
-SETTLED: Final = 100_000
+SETTLED: Final = 30_000
 """Alerts that are remembered after both sides named them, for those that are told again at a higher step:
-those of an hour at thirty a second, and a chat lasts minutes."""
+those of ten minutes at fifty a second. A chat lasts as long, and the warm-up longer."""
 
 
 @dataclass(slots=True)

@@ -105,7 +105,8 @@ class Soak:
                 async with self._oracle(installation) as oracle:
                     async with self._load(installation) as load:
                         await self._watch(installation, worker, receiver, load.pid)
-                        _ask_to_end(load)
+                        if self.stopping.is_set():
+                            load.terminate()
                     until = WallClock().now_ms() + round(SETTLE_S * 1000)
                     await self._settle(oracle, until)
                 worker.check()
@@ -141,7 +142,11 @@ class Soak:
         reading = asyncio.create_task(_lines(process, hear))
         try:
             yield process
-            await asyncio.wait([reading], timeout=END_S)
+            async with asyncio.timeout(END_S):
+                await reading
+                await process.wait()
+        except TimeoutError:
+            pass  # it is ended below
         finally:
             if process.returncode is None:
                 process.kill()
@@ -287,11 +292,6 @@ def _is_read(topic: str) -> bool:
 
 def _look(port: int, worker: Worker, lags: Lags) -> Sample:
     return samples.process(worker.process.pid) | samples.account(port) | lags.read()
-
-
-def _ask_to_end(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is None:
-        process.terminate()
 
 
 async def _lines(process: asyncio.subprocess.Process, hear: Callable[[bytes], None]) -> None:
