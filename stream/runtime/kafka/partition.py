@@ -137,6 +137,7 @@ class ConversationProcessor:
     async def close(self) -> None:
         """End at once; memory is worth nothing from now on and nothing is acknowledged any more."""
         self._open.clear()
+        self.ready = False
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -446,17 +447,20 @@ class ConversationProcessor:
             self._told.put_nowait(_Batch((), customers=customers.rows(told)))
         return True
 
-    async def image(self) -> tuple[Image, int]:
+    async def image(self) -> tuple[Image, int] | None:
         """Return a copy of the conversations when nothing is under way, and where the changelog ends by then.
 
         Memory runs ahead of the changelog by what is under way: with every slot of the window taken there
-        is none of that. It takes as long as one batch, once a minute.
+        is none of that. It takes as long as one batch, once a minute. None where memory is not, or no
+        more, that of the partition; where what is under way never ends, this does not either.
         """
         taken = 0
         try:
             while taken < self._shared.kafka.in_flight:
                 await self._take_slot()
                 taken += 1
+            if not self.ready:
+                return None
             held, gone = self.conversations.image()
             return Image(held, gone, self.covered.offset, self.covered.at), self.covered.end
         finally:

@@ -36,6 +36,9 @@ MARGIN_MS: Final = 3_600_000
 LOOK_S: Final = 1.0
 """How often the keeper looks whose turn it is; at most one partition is written at each look."""
 
+QUIET_S: Final = 10.0
+"""How long to wait until nothing is under way: batches take some 50 ms, and wait while it is waited for."""
+
 TELL_S: Final = 5.0
 """A reading that takes longer says how far it is, this often."""
 
@@ -54,8 +57,11 @@ class Partition(Protocol):
         """Whether the partition is ours, recovered, and not being handed over."""
         ...
 
-    async def image(self) -> tuple[Image, int]:
-        """Return a copy of what is held when nothing is under way, and where the log ends by then."""
+    async def image(self) -> tuple[Image, int] | None:
+        """Return a copy of what is held when nothing is under way, and where the log ends by then.
+
+        None where nothing is held any more.
+        """
         ...
 
 
@@ -105,6 +111,7 @@ class StateLog:
         self._interval_s = kafka.snapshot_interval / 1000
         self._written: dict[int, _Written] = {}
         self._reading: dict[int, tuple[int, int]] = {}
+        self._tried: dict[int, float] = {}
         self._writing = asyncio.Lock()
         self._ended = threading.Event()
 
@@ -211,13 +218,10 @@ class StateLog:
             await asyncio.sleep(LOOK_S)
             waiting = [one for one in partitions() if one.running and self._due(one)]
             if waiting:
-                first = min(waiting, key=self._age_of)
+                # Whoever was tried last comes last: one that is never quiet keeps nobody waiting.
+                first = min(waiting, key=lambda one: self._tried.get(one.number, 0.0))
                 async with self._writing:
                     await self._write(first)
-
-    def _age_of(self, part: Partition) -> float:
-        written = self._written.get(part.number)
-        return 0.0 if written is None or written.covered is not part.covered else written.at
 
     def _due(self, part: Partition) -> bool:
         """Say whether there is something new to write, and the time has come."""
@@ -249,7 +253,15 @@ class StateLog:
         self._ended.set()
 
     async def _write(self, part: Partition) -> None:
-        image, end = await part.image()
+        self._tried[part.number] = time.monotonic()
+        try:
+            async with asyncio.timeout(QUIET_S):
+                found = await part.image()
+        except TimeoutError:
+            return  # the broker confirms nothing, or the partition was taken: another time
+        if found is None:
+            return
+        image, end = found
         begun = time.perf_counter()
         # What fails here costs time at the next start, and nothing else.
         try:

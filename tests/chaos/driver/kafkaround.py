@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 import signal
 import threading
 from collections import Counter, defaultdict
@@ -20,6 +21,7 @@ from stream.core.outputs import Finding
 from stream.runtime.broker import LocalBroker
 from stream.runtime.conversations import Knowledge
 from stream.runtime.kafka.exits import Exit
+from stream.runtime.kafka.recovery import SNAPSHOTS
 from stream.runtime.kafka.worker import Driver
 from tests.chaos.driver.faults import Storm, Strike, settled, stand_still
 from tests.chaos.driver.hook import IN_FLIGHT, Hook
@@ -43,6 +45,12 @@ PATIENCE_S = 90.0
 
 DELAY_MS = 8
 """What is written is on its way so long at most: several batches are under way whenever a fault strikes."""
+
+SNAPSHOTS_EVERY = "1s"
+"""Of a worker: a fault finds a file that is new, old, or just being written."""
+
+LOST_DISKS = 0.3
+"""Of the kills."""
 
 KILLED = -9
 FORESEEN = {KILLED, Exit.STALLED, Exit.LOOP_BLOCKED, Exit.RECOVERY, Exit.FENCED, Exit.BROKER, Exit.OVERDUE}
@@ -93,7 +101,11 @@ def installed(folder: Path, bootstrap: str, proxy: Proxy, hook: Hook) -> Install
         folder,
         partitions=PARTITIONS,
         hook=hook.url,
-        kafka={"bootstrap": proxy.address, "session_timeout": f"{SESSION_S}s"},
+        kafka={
+            "bootstrap": proxy.address,
+            "session_timeout": f"{SESSION_S}s",
+            "snapshot_interval": SNAPSHOTS_EVERY,
+        },
         settings_of={"packs": [str(folder / "packs")]},
         run=RUN_MUTATED,
     )
@@ -145,7 +157,12 @@ class KafkaRound:
         self._victim().process.kill()
 
     async def _kill(self) -> None:
-        self._victim().process.kill()
+        """Kill a worker, now and then its disk with it."""
+        victim = self._victim().process
+        victim.kill()
+        if self._chance.random() < LOST_DISKS:
+            snapshots = self._system.directory / victim.name / SNAPSHOTS
+            await asyncio.to_thread(shutil.rmtree, snapshots, ignore_errors=True)
 
     def _victim(self) -> Supervisor:
         return self._chance.choice(self._workers[:2])
