@@ -195,15 +195,19 @@ async def _fill(bootstrap: str, topic: str, partitions: Sequence[Sequence[tuple[
         await producer.stop()
 
 
-def committed(admin: KafkaAdminClient, group: str, topic: str) -> int:
-    """Return how many records of a topic a group has done with: the sum of its committed offsets."""
+def committed(admin: KafkaAdminClient, group: str, topic: str, partition: int | None = None) -> int:
+    """Return how many records of a topic (or of one partition) a group has done with, by its commits."""
     try:
         found: Mapping[Any, Any] = admin.list_group_offsets({group: None}).get(group, {})
     except KafkaError as error:
         if not error.retriable:
             raise
         return 0  # a young broker has yet to make the topic of the groups
-    return sum(max(0, value.offset) for place, value in found.items() if place.topic == topic)
+    return sum(
+        max(0, value.offset)
+        for place, value in found.items()
+        if place.topic == topic and partition in (None, place.partition)
+    )
 
 
 def _free_port() -> int:

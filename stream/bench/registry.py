@@ -6,7 +6,19 @@ from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import NamedTuple
 
-from stream.bench import clocks, contest, core, latency, local, matcher, recovery, start, states
+from stream.bench import (
+    clocks,
+    contest,
+    core,
+    idle,
+    isolation,
+    latency,
+    local,
+    matcher,
+    recovery,
+    start,
+    states,
+)
 from stream.bench.figures import Figure, Row
 from stream.bench.session import Session
 
@@ -37,7 +49,11 @@ BENCHES: Mapping[str, Bench] = MappingProxyType(
         "worker": Bench(
             "a worker's start and weight", start.WORKER_FIGURES, start.measure_worker, kafka=True
         ),
-        "latency": Bench("message to webhook", latency.FIGURES, latency.measure, kafka=True),
+        "idle": Bench("a worker with nothing to do", idle.FIGURES, idle.measure, kafka=True),
+        "latency": Bench("message to webhook at three rates", latency.FIGURES, latency.measure, kafka=True),
+        "isolation": Bench(
+            "one who is slow, and the others", isolation.FIGURES, isolation.measure, kafka=True
+        ),
         "recovery": Bench("after kill -9", recovery.FIGURES, recovery.measure, kafka=True),
         "clocks": Bench("due clocks of 100,000 open issues", clocks.FIGURES, clocks.measure, kafka=True),
         "kafka": Bench("whole jobs side by side", contest.FIGURES, contest.measure, kafka=True),
