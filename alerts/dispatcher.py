@@ -150,6 +150,10 @@ class Dispatcher:
         now_ms = self._clock.now_ms()
         return {name: post.lane.held(now_ms) for name, post in self._posts.items()}
 
+    def busy(self) -> dict[str, float]:
+        """For each receiver that was ever told anything: which share of its sends at once is under way."""
+        return {name: post.lane.in_flight / post.slots for name, post in self._posts.items()}
+
     async def idle(self) -> None:
         """Return when nothing is in flight and nothing is due before time moves on."""
         while any(_busy(post.lane, self._clock.now_ms()) for post in self._posts.values()):

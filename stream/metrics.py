@@ -53,6 +53,7 @@ CLOCK_STATE = Label("state", tuple(Standing))
 CLOCK_OUTCOME = Label("outcome", tuple(Verdict))
 LEG = Label("leg", (), 200, "the parties that the packs name, other departments are `department`")
 POLICY = Label("policy", (), 500, "the OLA policies of the loaded packs")
+CAUSE = Label("cause", ("broker", "work", "delivery", "partition", "conversation"))
 BACKLOG = Label("backlog", ("included", "excluded"))
 DEFINITION = Label("definition", ("plain",), 16, "the response metric definitions of the loaded packs")
 RESPONSE = Label("response", ("first", "next"))
@@ -361,6 +362,11 @@ RECEIVER_UP = GaugeDef(
     meaning="0 from a receiver's first unreachable or throttled answer to its next acceptance.",
     remedy="At 0: try its address from this host; the reason is in yanshao_delivery_attempts_total.",
 )
+RECEIVER_BUSY = GaugeDef(
+    name="yanshao_receiver_busy", section=DELIVERY, unit="share", labels=(RECEIVER,),
+    meaning="How many of a receiver's sends that may be under way at once are, 0 to 1, over some seconds.",
+    remedy="Near 1 it answers too slowly for what it is told; raise max_in_flight, or route less to it.",
+)
 LEDGER_ERRORS = CounterDef(
     name="yanshao_ledger_errors_total", section=DELIVERY, unit="errors",
     meaning="Writes of the ledger (or of a dead letter) that raised; they are repeated.",
@@ -408,6 +414,12 @@ BATCHES_IN_FLIGHT = GaugeDef(
     name="yanshao_batches_in_flight", section=KAFKA, unit="batches",
     meaning="Batches taken whose outputs or state are not yet confirmed.",
     remedy="Always at the window's size: the broker is the brake; see stages outputs and state.",
+)
+
+PRESSURE = GaugeDef(
+    name="yanshao_pressure", section=KAFKA, unit="share", labels=(CAUSE,),
+    meaning="How much each possible brake is in use, 0 to 1; conversation: the hottest one's share.",
+    remedy="Near 1 that is what is slow, see docs/operations.md; conversation over 0.1: one chat is a storm.",
 )
 
 # Knowledge ---------------------------------------------------------------------------------------

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 from stream import metrics as m
-from stream.core.events import Received
+from stream.core.events import Message, Received
 from stream.metrics import Metrics
 from stream.runtime.conversations import Applied, Input
 from stream.runtime.counting import Counting
 from stream.runtime.customers import Told
+from stream.runtime.kafka.hottest import Hottest
 from stream.wire import Reason
 
 SOURCE = "kafka"
@@ -19,6 +21,7 @@ class Counts:
     """The `Observer` of the conversation processors, and the other happenings of a worker."""
 
     def __init__(self, metrics: Metrics) -> None:
+        self.hottest = Hottest()
         self._metrics = metrics
         self._counting = Counting(metrics)
         self._step_seconds = metrics.histogram(m.BATCH_SECONDS, "step")
@@ -31,6 +34,14 @@ class Counts:
         self._step_seconds.observe(seconds)
         self._counting.received((entry.item for entry in inputs if isinstance(entry.item, Received)), SOURCE)
         self._counting.applied(applied)
+        self.hottest.note(
+            (
+                item.event.conversation_id
+                for item, _, _ in inputs
+                if isinstance(item, Received) and isinstance(item.event, Message)
+            ),
+            time.monotonic(),
+        )
 
     def told(self, told: Told) -> None:
         """Count what was applied to customers in memory."""

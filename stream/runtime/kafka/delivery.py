@@ -94,6 +94,10 @@ class Delivery:
         """Return how many notifications of each receiver owned wait for their hours."""
         return {} if self._dispatcher is None else self._dispatcher.held()
 
+    def busy(self) -> dict[str, float]:
+        """Return for each receiver owned which share of its sends at once is under way."""
+        return {} if self._dispatcher is None else self._dispatcher.busy()
+
     def start(self, owned: frozenset[str], failed: Callable[[BaseException], None]) -> None:
         """Take these receivers over; `failed` hears what ended it."""
 

@@ -48,6 +48,7 @@ from stream.runtime.kafka.ownership import Ownership
 from stream.runtime.kafka.planning import AlertProcessor
 from stream.runtime.kafka.poison import buried_before
 from stream.runtime.kafka.preparation import ACTIVATED, Shelf, check_topics
+from stream.runtime.kafka.pressure import Pressure
 from stream.runtime.kafka.publisher import Publisher, Row, confirm
 from stream.runtime.kafka.recovery import SNAPSHOTS, Origin, StateLog
 from stream.runtime.kafka.shared import Shared
@@ -257,7 +258,16 @@ class Worker:
             forget=self._clocks.forget,
         )
         inboxes = {one.name: one.inbox for one in (planner, self._delivery) if one is not None}
-        self._monitor = Monitor(broker, self._ownership, names, self.metrics, inboxes)
+        self._monitor = monitor = Monitor(broker, self._ownership, names, self.metrics, inboxes)
+        self._pressure = Pressure(
+            kafka.in_flight,
+            self._ownership.processors.values,
+            lambda: monitor.lag,
+            inboxes,
+            lambda: {} if self._delivery is None else self._delivery.busy(),
+            self._counts.hottest,
+        )
+        self._pressure.watch(self.metrics)
         self.metrics.watch(m.CLOCKS_WAITING, lambda: self._clocks.waiting)
         self.metrics.watch(m.READY, lambda: not self.unready())
         self.metrics.watch(m.TASKS, lambda: len(asyncio.all_tasks()))
@@ -297,6 +307,7 @@ class Worker:
         self._spawn(self._monitor.beat(), "beat")
         self._spawn(self._monitor.measure(), "lag")
         self._spawn(self._monitor.let_go(), "let go")
+        self._spawn(self._pressure.run(), "pressure")
         if Role.CONVERSATIONS in self.roles:
             self._spawn(self._state_log.keep(self._ownership.processors.values), "snapshots")
         if self._driver is Driver.WALL and Role.CONVERSATIONS in self.roles:
