@@ -88,7 +88,8 @@ class Annotator:
             for (key, places), annotation in zip(missing.items(), self._work_out(list(missing)), strict=True):
                 for place in places:
                     results[place] = annotation
-                self._keep(key, annotation)
+                if self._cache_size:
+                    self._keep(key, annotation)
         return results  # type: ignore[return-value]  # every gap was filled from `missing`
 
     def annotate_one(self, text: str, *, wants_scores: bool = True) -> Annotation:
@@ -107,7 +108,7 @@ class Annotator:
         return other
 
     def _keep(self, key: _Key, annotation: Annotation) -> None:
-        if self._cache_size and len(key[0]) <= MAX_CACHED_TEXT:
+        if len(key[0]) <= MAX_CACHED_TEXT:
             self._cache[key] = annotation
             if len(self._cache) > self._cache_size:
                 self._cache.popitem(last=False)
@@ -172,4 +173,6 @@ def _hit(text: str, offsets: Offsets | None, match: Match) -> Hit:
     reading = emotion.read(text, start, end, negatable=term.negatable)
     if offsets is not None:
         start, end = original_span(offsets, start, end)
+    if reading is emotion.PLAIN and term.degree == 1.0:
+        return Hit(term.terms, term.text, start, end)
     return Hit(term.terms, term.text, start, end, reading.negated, round(reading.degree * term.degree, 4))

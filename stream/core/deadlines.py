@@ -132,6 +132,9 @@ _TIME: Final = re.compile(
     re.VERBOSE,
 )
 
+_TO: Final = re.compile(r"\s*[-~—到至]+\s*")
+"""Between the ends of a range."""
+
 _UNIT_MS: Final = {
     "秒": 1_000,
     "秒钟": 1_000,
@@ -319,7 +322,7 @@ def _days(make: type[WorkingDays | OnDay], number: float) -> Deadline | None:
 
 def _larger(written: str) -> float:
     """Return the larger end of a range, 1-3 or 一到三."""
-    return max(_number(part) for part in re.split(r"\s*[-~—到至]+\s*", written) if part)
+    return max(_number(part) for part in _TO.split(written) if part)
 
 
 def _number(written: str) -> float:

@@ -135,7 +135,8 @@ _BEGINNING: Final = {
 """The known pieces by the character that touches the term, the longest first: for most characters there
 are none, which one look-up says."""
 
-_PLAIN: Final = Reading()
+PLAIN: Final = Reading()
+"""Of a term that nothing round it denies or grades."""
 
 
 def read(text: str, start: int, end: int, *, negatable: bool = True) -> Reading:
@@ -147,14 +148,14 @@ def read(text: str, start: int, end: int, *, negatable: bool = True) -> Reading:
     """
     after = _BEGINNING.get(text[end : end + 1])
     if after is None and text[start - 1 : start] not in _ENDING:
-        return _PLAIN  # no known piece on either side: four terms of five
+        return PLAIN  # no known piece on either side: four terms of five
     denials, degree = _read_before(text, start)
     for word in after or ():
         if text.startswith(word, end):
             degree *= AFTER[word]
             break
     if not denials and degree == 1.0:
-        return _PLAIN
+        return PLAIN
     if denials and text.startswith(CANCELS, end):
         denials += 1
     negated = negatable and denials % 2 == 1

@@ -21,8 +21,6 @@ from itertools import islice
 from operator import eq
 from typing import Final
 
-import ahocorasick_rs
-
 from stream.core.evasion_tables import (
     IDEOGRAPHS,
     MAX_TERM,
@@ -33,7 +31,7 @@ from stream.core.evasion_tables import (
     suspicious,
 )
 from stream.core.evasion_verdict import NO_TRICKS, Found, Verdicts, is_latin
-from stream.core.joined import Joined
+from stream.core.joined import Joined, automaton
 from stream.core.lexicon import Evasion, Term
 from stream.core.text import Offsets, stretched
 
@@ -70,7 +68,7 @@ class _Channel:
 
     def __init__(self, patterns: dict[str, dict[str, Written]]) -> None:
         self._patterns = [tuple(of.values()) for of in patterns.values()]
-        self._automaton = ahocorasick_rs.AhoCorasick(patterns) if patterns else None
+        self._automaton = automaton(patterns) if patterns else None
 
     def __bool__(self) -> bool:
         return self._automaton is not None

@@ -8,10 +8,11 @@ at one by one. What is found of a text never depends on its neighbours.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import accumulate, pairwise
 from typing import Final, TypeVar
 
+import ahocorasick_rs
 import numpy as np
 import numpy.typing as npt
 
@@ -23,6 +24,10 @@ FEW: Final = 4
 
 PLANE: Final = 0x1_0000
 """Code points that tables tell apart; those behind it count as the last one, which is no character."""
+
+LARGE: Final = 16_384
+"""Characters of patterns up to which an automaton is a full table of its states, which halves its time
+and takes some 500 bytes a character: 4 MiB for the shipped terms. Disguises have several times as many."""
 
 _T = TypeVar("_T", bound=np.generic)
 Codes = npt.NDArray[np.uint32]
@@ -50,6 +55,13 @@ def marked(chars: Iterable[str]) -> Mask:
     table = np.zeros(PLANE, np.bool_)
     table[list(map(ord, chars))] = True
     return table
+
+
+def automaton(patterns: Collection[str]) -> ahocorasick_rs.AhoCorasick:
+    """Return what finds these patterns, of which there must be some."""
+    small = sum(map(len, patterns)) <= LARGE
+    kind = ahocorasick_rs.Implementation.DFA if small else None
+    return ahocorasick_rs.AhoCorasick(patterns, implementation=kind)
 
 
 class Joined:

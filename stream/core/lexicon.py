@@ -14,10 +14,9 @@ from enum import StrEnum
 from operator import attrgetter
 from typing import Final, NamedTuple
 
-import ahocorasick_rs
 import msgspec
 
-from stream.core.joined import Joined, Span
+from stream.core.joined import Joined, Span, automaton
 
 Segmenter = Callable[[str], Iterable[str]]
 """Cuts a text into words which, joined, are the text again."""
@@ -99,11 +98,12 @@ class _Condition(NamedTuple):
     near: tuple[str, ...]  # phrases one of which must stand beside it
     not_near: tuple[str, ...]  # phrases none of which may
 
-    def holds(self, text: str, start: int, end: int, words: _Words) -> bool:
-        """Whether the match ``[start, end)`` counts; ``words`` are those of the text."""
-        if self.allowed and _is_allowed(text, start, self.allowed):
-            return False
-        if self.whole and not words.hold(start, end):
+    def holds(self, text: str, start: int, end: int, words: _Words | None) -> bool:
+        """Whether the match ``[start, end)`` counts; ``words`` are those of the text, for ``whole``."""
+        for phrase, shift in self.allowed:
+            if start >= shift and text.startswith(phrase, start - shift):
+                return False
+        if words is not None and self.whole and not words.hold(start, end):
             return False
         return not (self.near or self.not_near) or self._suits(text, start, end)
 
@@ -165,7 +165,7 @@ class Lexicon:
             _Spelling(_edges(spelling), tuple(entries)) for spelling, entries in by_spelling.items()
         ]
         self.spellings: tuple[str, ...] = tuple(by_spelling)
-        self._automaton = ahocorasick_rs.AhoCorasick(by_spelling) if by_spelling else None
+        self._automaton = automaton(by_spelling) if by_spelling else None
         self._segment = segment
 
     def find(self, text: str) -> list[Match]:
@@ -204,7 +204,8 @@ class Lexicon:
                 if counts is not None and counts.get(number, 0) >= MAX_MATCHES_PER_TERM:
                     continue
                 if condition is not None:
-                    words = words or _Words(text, self._segment)
+                    if condition.whole and words is None:
+                        words = _Words(text, self._segment)
                     if not condition.holds(text, start, end, words):
                         continue
                 if counts is not None:
@@ -291,11 +292,6 @@ def _places(spelling: str, phrases: Iterable[str]) -> tuple[tuple[str, int], ...
         for shift in range(len(phrase) - len(spelling) + 1)
         if phrase.startswith(spelling, shift)
     )
-
-
-def _is_allowed(text: str, start: int, allowed: Iterable[tuple[str, int]]) -> bool:
-    """Whether the match at ``start`` stands inside a phrase of the allow-list."""
-    return any(start >= shift and text.startswith(phrase, start - shift) for phrase, shift in allowed)
 
 
 def _edges(spelling: str) -> tuple[str, str] | None:
