@@ -294,29 +294,6 @@ class Timer(Struct, gc=False, frozen=True, kw_only=True, tag_field="type", tag="
     due: At
 
 
-class Acknowledge(Struct, gc=False, frozen=True, kw_only=True, tag_field="type", tag="alert.acknowledge"):
-    """Somebody takes care of an alert: a record of ``qa.control``. One acknowledgement serves all."""
-
-    conversation_id: Id
-    alert_id: Id
-    at: Instant
-    by: Label | None = None
-    note: Note | None = None
-
-
-class Snooze(Struct, gc=False, frozen=True, kw_only=True, tag_field="type", tag="alert.snooze"):
-    """An alert is not to be repeated or escalated before ``until``: a record of ``qa.control``."""
-
-    conversation_id: Id
-    alert_id: Id
-    at: Instant
-    until: Instant
-    by: Label | None = None
-
-
-AnyControl = Acknowledge | Snooze
-
-
 class Flag(StrEnum):
     """What was noticed or mended on the way in; the event is used all the same."""
 

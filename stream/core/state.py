@@ -39,7 +39,8 @@ QUOTED = "\0"
 class Source(IntEnum):
     """Where an applied offset belongs: one per source topic.
 
-    Contacts go to customers' records (``stream.core.customers``), the others to conversations'.
+    Contacts go to customers' records (``stream.core.customers``), the others to conversations'. Nothing is
+    read from ``CONTROL``, commands about a conversation; its place is part of every record of version 2.
     """
 
     MESSAGES = 0

@@ -21,12 +21,10 @@ from stream.wire.outbound import (
     encode,
     encode_alert,
     encode_contact,
-    encode_control,
     encode_event,
     read,
     read_alert,
     read_contact,
-    read_control,
 )
 from stream.wire.packing import pack_summary, unpack_summary
 
@@ -44,14 +42,12 @@ __all__ = [
     "encode",
     "encode_alert",
     "encode_contact",
-    "encode_control",
     "encode_event",
     "open_lines",
     "pack_summary",
     "read",
     "read_alert",
     "read_contact",
-    "read_control",
     "read_events",
     "rfc3339",
     "unpack_summary",

@@ -20,7 +20,7 @@ import msgspec
 
 from alerts.model import Alert
 from alerts.wire import DEFAULT_ZONE, alert_document, alert_from_document, rfc3339
-from stream.core.events import LAST_MS, AnyControl, AnyEvent, At, Timer, millis
+from stream.core.events import LAST_MS, AnyEvent, At, Timer, millis
 from stream.core.outputs import Contact, Finding, Score, Summary
 from stream.wire.errors import InvalidMessage, Reason
 from stream.wire.inbound import explain
@@ -35,7 +35,6 @@ _Write = Callable[[Any, tzinfo], Any]
 _Read = Callable[[Any], Any]
 
 _ENCODER: Final = msgspec.json.Encoder(order="deterministic")
-_CONTROL: Final = msgspec.json.Decoder(AnyControl)
 
 
 def encode(record: Record, zone: tzinfo = DEFAULT_ZONE) -> bytes:
@@ -116,21 +115,6 @@ def read_alert(raw: bytes) -> Alert:
 def encode_event(event: AnyEvent) -> bytes:
     """Return an event as one record of ``chat.messages``: what it does not say is left out."""
     return _ENCODER.encode(event)
-
-
-def encode_control(control: AnyControl) -> bytes:
-    """Return a command about one conversation as one record of ``qa.control``."""
-    return _ENCODER.encode(control)
-
-
-def read_control(raw: bytes) -> AnyControl:
-    """Return the command in one record of ``qa.control``.
-
-    Raises:
-        InvalidMessage: ``raw`` is no JSON, or no command of this version.
-    """
-    control: AnyControl = _decoded(_CONTROL.decode, raw)
-    return control
 
 
 def _load(raw: bytes, kind: Any = dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any, Final, get_args
 import msgspec
 
 from alerts.model import Alert, AlertFinding, Owed
-from stream.core.events import AnyControl, AnyEvent, Message, Timer
+from stream.core.events import AnyEvent, Message, Timer
 from stream.core.outputs import Contact, Finding, Score, Summary
 from stream.wire.errors import Reason
 
@@ -26,7 +26,6 @@ RECORDS: Final[Mapping[str, tuple[Any, str]]] = {
     "contact": (Contact, "A record of qa.contacts"),
     "score": (Score, "A line of scores.jsonl"),
     "timer": (Timer, "A record of qa.timers"),
-    "control": (AnyControl, "A record of qa.control"),
 }
 
 _DATE_TIME: Final = {"type": "string", "format": "date-time"}
@@ -92,7 +91,6 @@ def _as_time(schema: dict[str, Any]) -> dict[str, Any]:
 # Channels: topic, what it is, the records on it, what its key is, and who writes it.
 _CHANNELS: Final = (
     ("chat.messages", "Chat events.", "event", "conversation_id", "receive"),
-    ("qa.control", "Acknowledgements and commands about one conversation.", "control", None, "receive"),
     ("qa.findings", "What was detected.", "finding", "conversation_id", "send"),
     ("qa.alerts", "What people are told.", "alert", "conversation_id", "send"),
     (

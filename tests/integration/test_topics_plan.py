@@ -23,7 +23,7 @@ def test_deploy_kafka_holds_the_topics_of_the_wheel() -> None:
 
 def test_topics_that_belong_together_share_one_count() -> None:
     counts = {topic.name: topic.partitions for topic in wanted(shipped(), partitions=5)}
-    assert {counts[name] for name in ("chat.messages", "qa.timers", "qa.control", "qa.state")} == {5}
+    assert {counts[name] for name in ("chat.messages", "qa.timers", "qa.contacts", "qa.state")} == {5}
 
 
 def test_single_owner_topics_have_one_partition() -> None:

@@ -218,7 +218,7 @@ class _Run:
 
     async def _batch(self, size: int) -> None:
         topic = self.mutants.random.choices(
-            (self.names.messages, self.names.timers, self.names.contacts, self.names.control), (85, 6, 6, 3)
+            (self.names.messages, self.names.timers, self.names.contacts), (88, 6, 6)
         )[0]
         records = [self._record(topic) for _ in range(size)]
         self.verdict.sent += size
@@ -249,12 +249,9 @@ class _Run:
                 wire.decode(raw, received_at=record.timestamp, key=key)
             elif topic == self.names.timers:
                 wire.read(Timer, raw)
-            elif topic == self.names.contacts:
-                wire.read_contact(raw)
-                self.verdict.accepted += 1  # these two the observer is not told of
             else:
-                wire.read_control(raw)
-                self.verdict.accepted += 1
+                wire.read_contact(raw)
+                self.verdict.accepted += 1  # the observer is not told of these
         except InvalidMessage as problem:
             self.verdict.expected_dead[f"{topic} {problem.reason}"] += 1
         return record
@@ -269,17 +266,8 @@ class _Run:
             due = self.processor.take_due(now)
             timer = pick.choice(due) if due else Timer(conversation_id=conversation, clock_id="x", due=now)
             document: Any = msgspec.json.decode(wire.encode(timer, UTC))
-        elif topic == self.names.contacts:
-            document = msgspec.json.decode(pick.choice(self.log.made)) if self.log.made else {}
         else:
-            kind = pick.choice(("acknowledge", "snooze"))
-            document = {
-                "type": f"alert.{kind}",
-                "alert_id": "a" * 16,
-                "conversation_id": conversation,
-                "at": now,
-            }
-            document["until"] = now + 60_000
+            document = msgspec.json.decode(pick.choice(self.log.made)) if self.log.made else {}
         return (
             self.mutants.changed(document) if pick.random() < 0.7 else dumped(document)
         ), conversation.encode()

@@ -98,8 +98,8 @@ def test_more_load_never_takes_less(messages: float, more: float, receivers: int
 
 
 def test_every_topic_that_grows_is_counted() -> None:
-    # Timers and commands are few and small; dead letters are not planned for; configuration is one record.
-    small = {"qa.timers", "qa.control", "qa.config", "qa.dlq"}
+    # Timers are few and small; dead letters are not planned for; configuration is one record.
+    small = {"qa.timers", "qa.config", "qa.dlq"}
     assert {spec.name for spec in shipped().topics} == set(WRITTEN) | small
 
 

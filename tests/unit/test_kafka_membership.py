@@ -18,7 +18,7 @@ from stream.runtime.kafka.exits import Exit, WorkerExit
 from stream.runtime.kafka.membership import PATIENCE_S, CoPartitioner, Heartbeats
 from stream.runtime.kafka.names import Names, Role
 
-TOGETHER = [Names().messages, Names().timers, Names().control]
+TOGETHER = [Names().messages, Names().timers, Names().contacts]
 
 
 class Cluster(ClusterMetadata):  # type: ignore[misc]

@@ -13,7 +13,7 @@ import pytest
 from alerts.model import Alert, AlertFinding, AlertStatus
 from alerts.model import Severity as AlertSeverity
 from stream import wire
-from stream.core.events import Acknowledge, Snooze, Timer
+from stream.core.events import Timer
 from stream.core.outputs import (
     Basis,
     ClockOutcome,
@@ -201,17 +201,6 @@ def test_no_millisecond_is_lost(at):
 
 
 @pytest.mark.parametrize(
-    "control",
-    [
-        Acknowledge(conversation_id="c-8", alert_id="a", at=AT, by="u-1", note="已联系"),
-        Snooze(conversation_id="c-8", alert_id="a", at=AT, until=AT + 1, by=None),
-    ],
-)
-def test_control_reads_back(control):
-    assert wire.read_control(wire.encode_control(control)) == control
-
-
-@pytest.mark.parametrize(
     ("raw", "reason"),
     [
         (b"", Reason.NOT_JSON),
@@ -231,8 +220,6 @@ def test_unreadable_timer_is_refused_with_a_reason(raw, reason):
     assert caught.value.reason == reason
 
 
-def test_unreadable_control_and_alert_are_refused_with_a_reason():
-    with pytest.raises(InvalidMessage, match="unknown_type"):
-        wire.read_control(b'{"type":"alert.explode","conversation_id":"c"}')
+def test_unreadable_alert_is_refused_with_a_reason():
     with pytest.raises(InvalidMessage, match="missing_field"):
         wire.read_alert(b'{"findings":[]}')

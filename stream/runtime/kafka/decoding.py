@@ -14,8 +14,8 @@ from stream.runtime.kafka.inbox import Fed
 from stream.runtime.kafka.versions import refuse_newer
 
 
-def decode(source: Source, record: Record, *, live: bool) -> Input | Contacted | None:
-    """Return what a record asks to be applied; None where it asks nothing.
+def decode(source: Source, record: Record, *, live: bool) -> Input | Contacted:
+    """Return what a record asks to be applied.
 
     `live` stamps messages with their receipt, the broker's own.
 
@@ -33,13 +33,9 @@ def decode(source: Source, record: Record, *, live: bool) -> Input | Contacted |
             return Input(received, source, record.offset)
         case Source.TIMERS:
             return Input(wire.read(Timer, raw), source, record.offset)
-        case Source.CONTACTS:
+        case _:
             contact, summary = wire.read_contact(raw)
             return Contacted(contact, b"" if summary is None else wire.pack_summary(summary), record.offset)
-        case Source.CONTROL:
-            # Read and counted; what an acknowledgement does belongs to escalation.
-            wire.read_control(raw)
-            return None
 
 
 def record_of(

@@ -1,6 +1,6 @@
 """This worker's place in the group: which partitions it gets, and whether it still has them.
 
-Co-partitioning: the worker that owns chat.messages/3 must own qa.timers/3 and qa.control/3 too. Faust's
+Co-partitioning: the worker that owns chat.messages/3 must own qa.timers/3 and qa.contacts/3 too. Faust's
 assignor gives topics of equal partition count to one worker by number, as long as it sees them as one
 group; it groups them by a tuple made from a set of members, whose order may differ between two equal
 sets, and then splits what belongs together. `CoPartitioner` groups by the set itself.

@@ -27,7 +27,6 @@ class Names:
     prefix: str = ""
     messages: str = field(init=False, default="chat.messages")
     timers: str = field(init=False, default="qa.timers")
-    control: str = field(init=False, default="qa.control")
     state: str = field(init=False, default="qa.state")
     findings: str = field(init=False, default="qa.findings")
     alerts: str = field(init=False, default="qa.alerts")
@@ -57,7 +56,6 @@ class Names:
         return {
             self.messages: Source.MESSAGES,
             self.timers: Source.TIMERS,
-            self.control: Source.CONTROL,
             self.contacts: Source.CONTACTS,
         }
 

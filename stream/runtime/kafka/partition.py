@@ -278,7 +278,7 @@ class ConversationProcessor:
             self._poison = 0
             if isinstance(item, Input):
                 inputs.append(item)
-            elif item is not None:
+            else:
                 contacts.append(item)
 
     async def _apply_contacts(
