@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+
 import click
 
 from stream.commands.common import alerts_config_of, fail, log_to_stderr, settings_of
@@ -36,6 +38,8 @@ def command(ctx: click.Context, roles: tuple[str, ...], driver: str) -> None:
     Each worker needs a name of its own (kafka.worker_name, by default the host's) and a metrics port.
     /metrics, /healthz and /readyz answer at listen.metrics_host and listen.metrics_port.
     """
+    # What a start makes is there to stay: looking for garbage in it is a tenth of its time.
+    gc.disable()
     settings = settings_of(ctx)
     alerts_config_of(settings)
     log_to_stderr()
