@@ -7,6 +7,7 @@ webhook. Inside the process and in the ledger the structs of `alerts.model` are 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from functools import lru_cache
 from typing import Any
 
 import msgspec
@@ -19,13 +20,24 @@ DEFAULT_ZONE = timezone(timedelta(hours=8))
 _ALERT_TIMES = ("starts_at", "ends_at", "at")
 _OWED_TIMES = ("since", "until")
 
+_SECONDS_END = len("2026-11-11T20:00:03")
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
 
 def rfc3339(at_ms: int, zone: tzinfo = DEFAULT_ZONE) -> str:
     """`at_ms` (epoch milliseconds) with milliseconds and offset, as `2026-11-11T20:00:03.120+08:00`."""
     # From whole seconds: dividing by 1000 would round some milliseconds down.
     seconds, milliseconds = divmod(at_ms, 1000)
-    moment = datetime.fromtimestamp(seconds, UTC) + timedelta(milliseconds=milliseconds)
-    return moment.astimezone(zone).isoformat(timespec="milliseconds")
+    until_seconds, offset = _to_the_second(seconds, zone)
+    return f"{until_seconds}.{milliseconds:03d}{offset}"
+
+
+@lru_cache(maxsize=1024)
+def _to_the_second(seconds: int, zone: tzinfo) -> tuple[str, str]:
+    """The moment before its fraction, and the offset behind it; records repeat a few moments many times."""
+    text = datetime.fromtimestamp(seconds, zone).isoformat()
+    return text[:_SECONDS_END], text[_SECONDS_END:]
 
 
 def epoch_ms(value: str | int) -> int:
@@ -39,7 +51,7 @@ def epoch_ms(value: str | int) -> int:
     moment = datetime.fromisoformat(value)
     if moment.tzinfo is None:
         raise ValueError("a time needs an offset")
-    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+    return (moment - _EPOCH) // _MILLISECOND
 
 
 def alert_document(alert: Alert, zone: tzinfo = DEFAULT_ZONE) -> dict[str, Any]:
