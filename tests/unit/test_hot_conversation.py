@@ -1,4 +1,4 @@
-"""A conversation that everybody writes in: its record, and the work of a message, do not grow with its length."""
+"""A hot conversation: neither its record nor the work of one message grows with its length."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What holds a worker up: shares of every brake, and of the hottest conversation its share of the messages."""
+"""What holds a worker up: shares of every brake, and of the hottest conversation its share."""
 
 from __future__ import annotations
 
