@@ -33,6 +33,9 @@ PARTITIONS: Final = 4
 
 READY_PATIENCE_S: Final = 120.0
 
+QUIET_S: Final = 2.0
+"""Without a commit for so long, nothing is left to do: commits lie half a second apart."""
+
 
 class WorkerFailedError(RuntimeError):
     """A process that was to be measured ended by itself, or never began to work."""
@@ -103,6 +106,21 @@ class Installation:
             else replace(one, settings={**one.settings, **more})
             for one in cluster.wanted_topics(loaded.kafka, receivers)
         ]
+
+    def done(self, partition: int | None = None) -> int:
+        """Return how many records of `chat.messages` the worker has committed, of one partition or in all."""
+        with KafkaAdminClient(bootstrap_servers=self.bootstrap) as admin:
+            return committed(admin, self.group, self.names.messages, partition)
+
+    async def worked_off(self) -> float:
+        """Return when the worker last committed (monotonic seconds), once it commits no more."""
+        done, moved_at = -1, time.monotonic()
+        while time.monotonic() - moved_at < QUIET_S:
+            now = await asyncio.to_thread(self.done)
+            if now != done:
+                done, moved_at = now, time.monotonic()
+            await asyncio.sleep(0.1)
+        return moved_at
 
     def start(self, *roles: str, profile: Path | None = None) -> Worker:
         """Start a worker of these roles (all, where none is named)."""

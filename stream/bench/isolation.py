@@ -12,8 +12,6 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Any, Final
 
-from kafka.admin import KafkaAdminClient
-
 from stream.bench.figures import Figure, Row, at_most
 from stream.bench.flow import EVERYWHERE, Flow, Phase, arrived, flowing, latencies
 from stream.bench.installation import (
@@ -21,7 +19,6 @@ from stream.bench.installation import (
     Installation,
     Worker,
     WorkerFailedError,
-    committed,
     fill,
     partition_of,
 )
@@ -101,12 +98,12 @@ def _alerts(hooks: dict[str, str]) -> dict[str, Any]:
     }
 
 
-async def _stretch(flow: Flow, phase: Phase, receivers: Sequence[Receiver]) -> Latencies:
-    """Send a stretch of load; return the first receiver's latencies once all of them have all of it."""
+async def _stretch(flow: Flow, phase: Phase, receiver: Receiver, installation: Installation) -> Latencies:
+    """Send a stretch of load; return the latencies once all is worked off, so that the next begins clean."""
     planned = await flow.send(phase)
-    for one in receivers:
-        await arrived(one, planned, PATIENCE_S)
-    return latencies(receivers[0], planned)
+    await arrived(receiver, planned, PATIENCE_S)
+    await installation.worked_off()
+    return latencies(receiver, planned)
 
 
 # A hot conversation ---------------------------------------------------------------------------------------
@@ -118,12 +115,13 @@ async def _hot_key(session: Session) -> list[Row]:
     calm: list[Latencies] = []
     hot: list[Latencies] = []
     async with _running(session, "isolation.hot.", {"hook": receiver}, RATE * seconds * turns * 2) as run:
-        flow = run[2]
+        installation, _, flow = run
         await flow.warm_up(receiver)
         for turn in range(turns):
             session.tell(f"isolation: a hot conversation, turn {turn + 1}")
-            calm.append(await _stretch(flow, Phase(f"calm-{turn}", RATE, seconds), [receiver]))
-            hot.append(await _stretch(flow, Phase(f"hot-{turn}", RATE, seconds, hot=HOT_SHARE), [receiver]))
+            for found, share in ((calm, 0.0), (hot, HOT_SHARE)):
+                phase = Phase(f"hot-{turn}-{share:g}", RATE, seconds, hot=share)
+                found.append(await _stretch(flow, phase, receiver, installation))
     return [_ratio(HOT, calm, hot)]
 
 
@@ -138,19 +136,19 @@ async def _sick_receiver(session: Session) -> list[Row]:
     fall = {"hangs": sick.hang, "refuses": sick.refuse}
     most = RATE * seconds * turns * 3
     async with _running(session, "isolation.sick.", {"sick": sick, "well": well}, most) as run:
-        flow = run[2]
+        installation, _, flow = run
         await flow.warm_up(well)
         for turn in range(turns):
             session.tell(f"isolation: a sick receiver, turn {turn + 1}")
-            calm.append(await _stretch(flow, Phase(f"well-{turn}", RATE, seconds), [well, sick]))
+            phase = Phase(f"well-{turn}", RATE, seconds)
+            calm.append(await _stretch(flow, phase, well, installation))
             for illness, begin in fall.items():
                 await begin()
-                planned = await flow.send(Phase(f"{illness}-{turn}", RATE, seconds))
-                await arrived(well, planned, PATIENCE_S)
-                found[illness].append(latencies(well, planned))
+                phase = Phase(f"{illness}-{turn}", RATE, seconds)
+                found[illness].append(await _stretch(flow, phase, well, installation))
                 await sick.heal()
                 # What the sick one is owed must not burden the next stretch.
-                await arrived(sick, planned, 2 * PATIENCE_S)
+                await arrived(sick, dict.fromkeys(well.came, 0.0), 2 * PATIENCE_S)
     return [_ratio(HANGS, calm, found["hangs"]), _ratio(REFUSES, calm, found["refuses"])]
 
 
@@ -169,9 +167,11 @@ async def _behind(session: Session) -> list[Row]:
         await asyncio.to_thread(_fall_behind, session, installation, backlog)
         watching = asyncio.create_task(_until_caught_up(installation, worker, backlog))
         # Half the rate: what is left of the worker is to work the backlog off.
-        late = await _stretch(flow, Phase("behind", RATE // 2, seconds, places=others), [receiver])
+        late, calm = [
+            await _stretch(flow, Phase(name, RATE // 2, seconds, places=others), receiver, installation)
+            for name in ("behind", "caught-up")
+        ]
         caught_up_s, most = await watching
-        calm = await _stretch(flow, Phase("caught-up", RATE // 2, seconds, places=others), [receiver])
     overlap = f"behind for {min(caught_up_s, seconds):.0f} of {seconds} s"
     return [
         _ratio(LATE, [calm], [late], overlap),
@@ -194,15 +194,9 @@ async def _until_caught_up(installation: Installation, worker: Worker, backlog: 
     begun, most, done = time.monotonic(), 0.0, 0
     while done < backlog and time.monotonic() - begun < 10 * PATIENCE_S:
         most = max(most, worker.memory_mib())
-        done = await asyncio.to_thread(_done, installation)
+        done = await asyncio.to_thread(installation.done, BEHIND)
         await asyncio.sleep(SAMPLE_S)
     return time.monotonic() - begun, most
-
-
-def _done(installation: Installation) -> int:
-    """Return how many records of the partition that was behind are committed."""
-    with KafkaAdminClient(bootstrap_servers=installation.bootstrap) as admin:
-        return committed(admin, installation.group, installation.names.messages, BEHIND)
 
 
 # Sums -----------------------------------------------------------------------------------------------------

@@ -11,11 +11,9 @@ import asyncio
 import time
 from typing import Final, NamedTuple
 
-from kafka.admin import KafkaAdminClient
-
 from stream.bench.figures import Budget, Figure, Row, at_most
 from stream.bench.flow import Flow, Phase, arrived, flowing, latencies
-from stream.bench.installation import Installation, Worker, WorkerFailedError, committed
+from stream.bench.installation import Installation, Worker, WorkerFailedError
 from stream.bench.session import Session
 from stream.bench.webhooks import Receiver
 
@@ -127,21 +125,15 @@ class _Watch:
 
     async def begin(self) -> None:
         """Note where it begins."""
-        self._begun = (time.monotonic(), await asyncio.to_thread(self._done))
+        self._begun = (time.monotonic(), await asyncio.to_thread(self._installation.done))
 
     async def load_ended(self) -> None:
         """Note how far it came while messages came in."""
-        self._ended = (time.monotonic(), await asyncio.to_thread(self._done))
+        self._ended = (time.monotonic(), await asyncio.to_thread(self._installation.done))
 
     async def until_worked_off(self) -> None:
         """Wait until nothing moves any more: all that was sent is committed."""
-        done, moved_at = -1, time.monotonic()
-        while time.monotonic() - moved_at < 2.0:
-            now = await asyncio.to_thread(self._done)
-            if now != done:
-                done, moved_at = now, time.monotonic()
-            await asyncio.sleep(0.1)
-        self._recovered_s = moved_at - self._ended[0]
+        self._recovered_s = await self._installation.worked_off() - self._ended[0]
 
     def told(self) -> str:
         """Say how fast it was."""
@@ -159,8 +151,3 @@ class _Watch:
     def _rate(self) -> float:
         (begun, before), (ended, after) = self._begun, self._ended
         return (after - before) / (ended - begun)
-
-    def _done(self) -> int:
-        one = self._installation
-        with KafkaAdminClient(bootstrap_servers=one.bootstrap) as admin:
-            return committed(admin, one.group, one.names.messages)
