@@ -10,13 +10,13 @@ from typing import Any
 import pytest
 
 from stream.runtime.kafka.feed import RecordBatch
-from stream.runtime.kafka.inbox import Fed, Inbox
+from stream.runtime.kafka.inbox import LOW, Fed, Inbox
 
 RECORD = SimpleNamespace(offset=0)
 
 
-def batch() -> Fed:
-    return Fed(SimpleNamespace(value=RecordBatch("chat.messages", 0, [RECORD])))
+def batch(topic: str = "chat.messages") -> Fed:
+    return Fed(SimpleNamespace(value=RecordBatch(topic, 0, [RECORD])))
 
 
 @pytest.mark.parametrize("waiting", [lambda inbox: inbox.arrival(60), lambda inbox: inbox.more(60)])
@@ -34,3 +34,54 @@ async def test_cancellation_that_comes_with_a_batch_is_not_lost(
     cancelling = task.cancel()
     await asyncio.wait([task])
     assert task.cancelled() is cancelling
+
+
+async def test_what_is_kept_back_holds_up_nothing_else_and_comes_first_when_it_is_let_in() -> None:
+    inbox = Inbox(lambda tp: None, lambda tp: None)
+    inbox.keep_back("qa.contacts")
+    contacts, messages = [batch("qa.contacts") for _ in range(2)], [batch() for _ in range(2)]
+    for one in (contacts[0], messages[0], contacts[1], messages[1]):
+        await inbox.put(one)
+    assert inbox.take(1) == [messages[0]]
+    inbox.let_in()
+    assert inbox.records == 3
+    assert inbox.take(9) == [*contacts, messages[1]]
+    await inbox.put(late := batch("qa.contacts"))
+    assert inbox.take(9) == [late]
+
+
+async def test_whoever_waits_hears_of_what_is_let_in() -> None:
+    inbox = Inbox(lambda tp: None, lambda tp: None)
+    inbox.keep_back("qa.contacts")
+    await inbox.put(batch("qa.contacts"))
+    assert not await inbox.arrival(0.01)
+    waiting = asyncio.create_task(inbox.arrival(60))
+    await asyncio.sleep(0.01)
+    inbox.let_in()
+    assert await waiting
+
+
+async def test_partition_of_what_is_kept_back_is_left_out_and_taken_in_again() -> None:
+    out: set[object] = set()
+    inbox = Inbox(out.add, out.discard)
+    inbox.keep_back("qa.contacts")
+    contacts = [batch("qa.contacts") for _ in range(LOW)]
+    for one in contacts:
+        assert not out
+        await inbox.put(one)
+    assert out == {contacts[0].tp}
+    await inbox.put(batch())
+    inbox.take(9)
+    assert out, "nobody wants more of them yet"
+    inbox.let_in()
+    assert inbox.take(99) == contacts
+    assert not out
+
+
+async def test_handing_over_forgets_what_was_kept_back() -> None:
+    inbox = Inbox(lambda tp: None, lambda tp: None)
+    inbox.keep_back("qa.contacts")
+    await inbox.put(batch("qa.contacts"))
+    inbox.clear()
+    inbox.let_in()
+    assert inbox.take(9) == []

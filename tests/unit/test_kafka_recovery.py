@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC
+from types import SimpleNamespace
 from typing import Any
 
 from stream.core.book import EMPTY_BOOK
 from stream.core.state import Source
 from stream.runtime.conversations import Knowledge
 from stream.runtime.kafka.changelog import Replay
-from stream.runtime.kafka.inbox import Inbox
+from stream.runtime.kafka.feed import RecordBatch
+from stream.runtime.kafka.inbox import Fed, Inbox
 from stream.runtime.kafka.membership import Heartbeats
 from stream.runtime.kafka.names import Names
 from stream.runtime.kafka.partition import ConversationProcessor
 from stream.runtime.kafka.shared import Shared
+from stream.runtime.kafka.snapshots import Image
 from stream.settings import Kafka
 from stream.testing import eventually
 
@@ -44,6 +47,18 @@ class Silent:
         return lambda *_: None
 
 
+class Confirming:
+    """Takes every record, and confirms it at once."""
+
+    async def send(self, *_: Any) -> list[Any]:
+        return []
+
+    async def dead_letter(self, *_: Any) -> Any:
+        done = asyncio.get_running_loop().create_future()
+        done.set_result(None)
+        return done
+
+
 def processors(changelog: Changelog, count: int) -> list[ConversationProcessor]:
     nobody = Silent()
     shared = Shared(
@@ -51,7 +66,7 @@ def processors(changelog: Changelog, count: int) -> list[ConversationProcessor]:
         kafka=Kafka(),
         zone=UTC,
         live=False,
-        publisher=nobody,  # type: ignore[arg-type]
+        publisher=Confirming(),  # type: ignore[arg-type]
         knowledge=lambda: Knowledge(EMPTY_BOOK, nobody),
         heartbeats=Heartbeats(10.0),
         observer=nobody,
@@ -92,5 +107,62 @@ async def test_recovery_goes_on_over_a_rebalance_that_gives_the_partition_straig
     part.resume()
     assert (part.running, part.inbox.moving) == (True, True)
     assert changelog.reading == [0]
+    await part.close()
+    assert failed == []
+
+
+async def test_partition_that_was_ended_has_no_image() -> None:
+    """Its memory is empty then: a file of that would say that there is not one conversation."""
+    changelog, failed = Changelog(), list[BaseException]()
+    changelog.may_end.release()
+    [part] = processors(changelog, 1)
+    part.start(failed.append)
+    await eventually(lambda: part.ready, "the end of the reading")
+    assert await part.image() == (Image({}, {}, 0, 0), 0)
+    await part.close()
+    assert await part.image() is None
+
+
+async def test_image_waits_until_nothing_is_under_way_and_keeps_no_place() -> None:
+    changelog, failed = Changelog(), list[BaseException]()
+    changelog.may_end.release()
+    [part] = processors(changelog, 1)
+    part.start(failed.append)
+    await eventually(lambda: part.ready, "the end of the reading")
+    await part._take_slot()  # a batch
+    waiting = asyncio.create_task(part.image())
+    await asyncio.sleep(0.01)
+    assert not waiting.done()
+    part._free_slot()
+    assert await waiting is not None
+    assert part.under_way == 0
+    await part.close()
+
+
+async def test_messages_do_not_wait_for_customers() -> None:
+    changelog, failed = Changelog(), list[BaseException]()
+    changelog.may_end.release()
+    let = asyncio.Event()
+
+    async def read_customers(*_: Any) -> None:
+        await let.wait()
+
+    changelog.read_customers = read_customers  # type: ignore[method-assign]
+    [part] = processors(changelog, 1)
+    part.start(failed.append)
+    await eventually(lambda: part.ready, "the end of the reading")
+    names = part._shared.names
+    acknowledged: list[str] = []
+    for topic in (names.contacts, names.messages):
+        records = [SimpleNamespace(offset=0, timestamp=0, key=b"k", value=b"poison", headers=())]
+
+        def acknowledge(topic: str = topic) -> None:
+            acknowledged.append(topic)
+
+        fed = SimpleNamespace(value=RecordBatch(topic, 0, records), ack=acknowledge)
+        await part.inbox.put(Fed(fed))
+    await eventually(lambda: acknowledged == [names.messages], "the message")
+    let.set()
+    await eventually(lambda: acknowledged == [names.messages, names.contacts], "the contact")
     await part.close()
     assert failed == []

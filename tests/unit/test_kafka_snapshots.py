@@ -228,5 +228,6 @@ async def test_disk_that_takes_nothing_is_counted_and_stops_nothing(tmp_path: Pa
 async def test_without_an_id_of_the_topic_nothing_is_kept(tmp_path: Path) -> None:
     log = state_log(tmp_path, topic_id="")
     await log.finish([Partition(lambda: (image("a"), 7))])
-    await asyncio.wait_for(log.keep(list), 1)
+    async with asyncio.timeout(1):
+        await log.keep(list)
     assert not snapshots.path_of(tmp_path, 0).exists()
