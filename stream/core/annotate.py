@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from copy import copy
 from typing import Final
 
+from msgspec.structs import replace
+
 from stream.core import emotion
 from stream.core.annotation import Annotation, Hit
 from stream.core.evasion import Disguises
@@ -164,7 +166,7 @@ def _in_original(said: tuple[Said, ...], offsets: Offsets | None) -> tuple[Said,
     if offsets is None:
         return said
     spans = [original_span(offsets, one.start, one.end) for one in said]
-    return tuple(one._replace(start=start, end=end) for one, (start, end) in zip(said, spans, strict=True))
+    return tuple(replace(one, start=start, end=end) for one, (start, end) in zip(said, spans, strict=True))
 
 
 def _hit(text: str, offsets: Offsets | None, match: Match) -> Hit:

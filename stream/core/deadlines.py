@@ -8,6 +8,7 @@ what may still come. So a range ends with its larger number, 周五前 with Frid
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from typing import Final, NamedTuple
@@ -162,11 +163,14 @@ MARKS_OF_TIMES: Final[frozenset[str]] = frozenset(
 """Pairs of characters of which every time without a blank in it has one."""
 
 
-def find_deadlines(text: str) -> tuple[SaidTime, ...]:
-    """Return the times that a normalised text names, by place. Linear in ``len(text)``; raises nothing."""
-    if _HINT(text) is None:
+def find_deadlines(text: str, start: int = 0, end: int = sys.maxsize) -> tuple[SaidTime, ...]:
+    """Return the times that ``text[start:end]`` names, normalised, by place in ``text``.
+
+    Linear in its length; raises nothing.
+    """
+    if _HINT(text, start, end) is None:
         return ()
-    return tuple(_read_all(text))
+    return tuple(_read_all(text, start, end))
 
 
 def due(deadline: Deadline, said_at: int, calendar: Calendar) -> int:
@@ -233,8 +237,8 @@ def _day_of(year: int, month: int, day: int) -> date | None:
         return None
 
 
-def _read_all(text: str) -> Iterator[SaidTime]:
-    for match in _TIME.finditer(text):
+def _read_all(text: str, start: int, end: int) -> Iterator[SaidTime]:
+    for match in _TIME.finditer(text, start, end):
         deadline = _read(match)
         if deadline is not None:
             yield SaidTime(*match.span(), deadline)

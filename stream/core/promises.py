@@ -13,7 +13,7 @@ turn a phrase round, as in ``stream.core.emotion``.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, NamedTuple
@@ -40,7 +40,7 @@ from stream.core.grammar import (
 )
 from stream.core.handoffs import Named
 from stream.core.lexicon import Lexicon, Match, Term
-from stream.core.said import AGENT, Act, Kind, Said
+from stream.core.said import AGENT, TELLS, Act, Kind, Said, settled, without_repeats
 
 
 class Need(StrEnum):
@@ -146,9 +146,6 @@ _FOR_YOU: Final = re.compile("[帮给为替][您你亲]|正在|马上|这就|立
 _TALKS: Final = frozenset({Kind.CHECK, Kind.HANDLE})
 """What a customer does too: 今天可以送到 promises, 两天内可以修改 does not."""
 
-_TELLS: Final = frozenset({Kind.HAND_OFF, Kind.REPORT})
-"""Of other departments: nothing is promised by them."""
-
 _ASKED: Final = 1
 _NAMED: Final = 2
 _PROMISES: Final = 4
@@ -174,7 +171,7 @@ _NEEDED: Final = {
 
 
 def _reach(pledge: Pledge, slot: Slot) -> int:
-    if slot is not Slot.DO or pledge.kind in _TELLS or not pledge.needs:
+    if slot is not Slot.DO or pledge.kind in TELLS or not pledge.needs:
         return 0
     bits = _TOLD | (DENIES.bit if pledge.can_be_withdrawn else 0)
     for need in pledge.needs:
@@ -182,13 +179,7 @@ def _reach(pledge: Pledge, slot: Slot) -> int:
     return bits
 
 
-class _Words(NamedTuple):
-    """What the phrases of one clause are."""
-
-    acts: list[tuple[Match, _Phrase]]  # those that may say something
-    parties: list[Named]
-    barred: list[str]  # pledges of which nothing is promised here
-    soon: Deadline | None
+_Acts = list[tuple[Match, _Phrase]]
 
 
 class Promises:
@@ -237,7 +228,7 @@ class Promises:
         phrase = self._phrases.get(term.terms)
         if phrase is None or phrase.slot is Slot.NOT:
             return 0
-        return _ASKED if phrase.pledge.kind in _TELLS else _PROMISES
+        return _ASKED if phrase.pledge.kind in TELLS else _PROMISES
 
     def find(self, text: str) -> tuple[Said, ...]:
         """Return what a normalised text of the service side says about promises, by place.
@@ -271,21 +262,29 @@ class Promises:
         barred: list[str] = []
         latest = -1
         for number, inside in message.by_clause(matches):
-            words = self._words(inside, message.marks[number])
+            acts, named, bars, soon = self._words(inside, message.marks[number])
             # What bars a clause bars the rest of its list: 储蓄卡，三个工作日到账.
             if barred and (number != latest + 1 or message.closes(latest)):
                 barred = []
-            barred = barred + words.barred if words.barred else barred
+            barred = barred + bars if bars else barred
             latest = number
-            if words.acts:
-                told = list(self._read(Clause(message, number), words, barred))
-                found += told if len(told) < 2 else _weakest_last(told)
-        return tuple(found if len(found) < 2 else _settled(found))
+            if barred:
+                acts = [act for act in acts if act[1].pledge.id not in barred]
+            if acts:
+                told = _read(Clause(message, number), acts, named, soon)
+                found += told if len(told) < 2 else without_repeats(told)
+        return tuple(found if len(found) < 2 else settled(found))
 
-    def _words(self, matches: Iterable[Match], marks: int) -> _Words:
-        """Return what the matches of one clause are; ``marks`` are the clause's."""
+    def _words(
+        self, matches: Iterable[Match], marks: int
+    ) -> tuple[_Acts, list[Named], list[str], Deadline | None]:
+        """Return what the matches of a clause with these marks are.
+
+        These are the acts that may say something, the parties, the pledges of which nothing is promised here,
+        and how long the word for soon is.
+        """
         phrases, parties = self._phrases, self._parties
-        acts: list[tuple[Match, _Phrase]] = []
+        acts: _Acts = []
         named: list[Named] = []
         barred: list[str] = []
         soon: Deadline | None = None
@@ -302,32 +301,34 @@ class Promises:
             elif soon is None:
                 soon = self._soon[terms]
                 marks |= SOON
-        return _Words(
-            [act for act in acts if not (reach := act[1].reach) or marks & reach], named, barred, soon
-        )
+        return [act for act in acts if not (reach := act[1].reach) or marks & reach], named, barred, soon
 
-    def _read(self, clause: Clause, words: _Words, barred: Sequence[str]) -> Iterator[Said]:
-        soon, named = words.soon, words.parties
-        for match, (pledge, slot, _) in words.acts:
-            if pledge.id in barred:
-                continue
-            if pledge.kind in _TELLS:
-                one = _told(clause, match, pledge, named) if named else None
-                if one is not None:
-                    yield one
-                continue
-            act = _act(clause, match, pledge, slot, is_soon=soon is not None)
-            if act is None:
-                continue
-            time = _nearest(clause.times, match, slot) if act is Act.MADE else None
-            deadline = soon if soon is not None and slot is Slot.DO else pledge.within
-            start, end = match.start, match.end
-            if time is not None:
-                deadline = time.deadline
-                if clause.start <= time.start < clause.end:
-                    start, end = min(start, time.start), max(end, time.end)
-            by = next((one.party for one in reversed(named) if one.start < match.start), AGENT)
-            yield Said(act, pledge.kind, pledge.id, start, end, deadline, time is None, by)
+
+def _read(clause: Clause, acts: _Acts, named: Sequence[Named], soon: Deadline | None) -> list[Said]:
+    """Return what one clause says, given its phrases."""
+    said: list[Said] = []
+    for match, (pledge, slot, _) in acts:
+        if pledge.kind in TELLS:
+            one = _told(clause, match, pledge, named) if named else None
+            if one is not None:
+                said.append(one)
+            continue
+        act = _act(clause, match, pledge, slot, is_soon=soon is not None)
+        if act is None:
+            continue
+        time = _nearest(clause.times, match, slot) if act is Act.MADE else None
+        deadline = soon if soon is not None and slot is Slot.DO else pledge.within
+        start, end = match.start, match.end
+        if time is not None:
+            deadline = time.deadline
+            if clause.start <= time.start < clause.end:
+                start, end = min(start, time.start), max(end, time.end)
+        by = AGENT
+        for party in named:
+            if party.start < match.start:
+                by = party.party
+        said.append(Said(act, pledge.kind, pledge.id, start, end, deadline, time is None, by))
+    return said
 
 
 def _told(clause: Clause, match: Match, pledge: Pledge, named: Sequence[Named]) -> Said | None:
@@ -419,46 +420,3 @@ def _nearest(times: Sequence[SaidTime], match: Match, slot: Slot) -> SaidTime | 
         return next((time for time in times if isinstance(time.deadline, Within)), None)
     before = [time for time in times if time.start <= match.start]
     return before[-1] if before else times[0] if times else None
-
-
-_WEAK: Final = _TELLS | {Kind.HANDLE}
-
-
-def _weakest_last(said: Iterable[Said]) -> list[Said]:
-    """Return what one clause says, without what only repeats it: 24小时内回电处理 is a call."""
-    found = list(said)
-    if any(one.act is Act.MADE and one.kind not in _WEAK and not one.is_hold for one in found):
-        found = [one for one in found if one.kind is not Kind.HANDLE or one.act is not Act.MADE]
-    return found
-
-
-def _is_told_better(one: Said, found: Sequence[Said]) -> bool:
-    """Whether what is to be handled by a time is another promise by the same: 申请退款，三个工作日到账."""
-    return one.kind is Kind.HANDLE and any(
-        other.act is Act.MADE and other.kind is not Kind.HANDLE and other.deadline == one.deadline
-        for other in found
-        if not other.vague and not one.vague
-    )
-
-
-def _settled(found: Sequence[Said]) -> list[Said]:
-    """Return what one message says, each thing once."""
-    timed = {one.kind for one in found if one.act is Act.MADE and not one.vague}
-    holds = [one for one in found if one.is_hold]
-    hold = None
-    if holds and timed.isdisjoint({Kind.REPLY, Kind.CHECK}):
-        hold = next((one for one in holds if one.kind is Kind.CHECK), holds[0])
-    settled: list[Said] = []
-    seen: set[tuple[Act, Kind, Deadline | str | None]] = set()
-    for one in found:
-        repeats = one.kind in timed or (one.is_hold and one is not hold)
-        if one.act is Act.MADE and ((one.vague and repeats) or _is_told_better(one, found)):
-            continue
-        apart = (
-            one.by if one.kind in _TELLS else one.deadline if one.act is Act.MADE and not one.vague else None
-        )
-        key = one.act, one.kind, apart
-        if key not in seen:
-            seen.add(key)
-            settled.append(one)
-    return settled
