@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from datetime import tzinfo
 
-from alerts.model import Alert
+import msgspec
+
+from alerts.model import Alert, Notification
 from stream import wire
 from stream.core.outputs import Contact, Finding, Score, Summary
 from stream.runtime.conversations import Applied
@@ -12,19 +15,43 @@ from stream.runtime.customers import Told
 from stream.runtime.kafka import changelog
 from stream.runtime.kafka.customers import partition_of
 from stream.runtime.kafka.names import Names
-from stream.runtime.kafka.publisher import Confirmation, Publisher, Row
+from stream.runtime.kafka.publisher import Confirmation, Headers, Publisher, Row
+
+Route = Callable[[Alert], Sequence[Notification]]
+
+ROUTED: Headers = (("yanshao-routed", b"1"),)
+"""Marks an alert whose notifications were written beside it: whoever routes alerts leaves it alone."""
+
+
+def is_routed(headers: Iterable[tuple[str, bytes]]) -> bool:
+    """Return whether an alert's notifications were written by whoever wrote the alert."""
+    return any(name == ROUTED[0][0] for name, _ in headers)
+
+
+def notification_row(notification: Notification) -> Row:
+    """Return a notification as a record, of its receiver's topic and of the ledger alike."""
+    return Row(notification.notification_id.encode(), msgspec.json.encode(notification))
 
 
 async def tell(
-    publisher: Publisher, names: Names, number: int, applied: Applied, zone: tzinfo, partitions: int
+    publisher: Publisher,
+    names: Names,
+    number: int,
+    applied: Applied,
+    zone: tzinfo,
+    partitions: int,
+    route: Route | None = None,
 ) -> list[Confirmation]:
     """Hand the outputs over; their partition is the conversation's, that of contacts the customer's.
+
+    With a route an alert's notifications go along, which spares them the way through `qa.alerts`.
 
     Raises:
         stream.runtime.kafka.exits.WorkerExit: The broker takes nothing.
     """
     rows: dict[str, list[Row]] = {}
     contacts: dict[int, list[Row]] = {}
+    notices: dict[str, list[Row]] = {}
     told: tuple[Summary | None, bytes] = (None, b"")
     for record in applied.records:
         if isinstance(record, Score):
@@ -35,7 +62,13 @@ async def tell(
             continue
         key = record.conversation_id.encode()
         if isinstance(record, Alert):
-            rows.setdefault(names.alerts, []).append(Row(key, wire.encode_alert(record, zone)))
+            headers: Headers = ()
+            if route is not None:
+                headers = ROUTED
+                for notification in route(record):
+                    topic = names.notify(notification.receiver)
+                    notices.setdefault(topic, []).append(notification_row(notification))
+            rows.setdefault(names.alerts, []).append(Row(key, wire.encode_alert(record, zone), headers))
         elif isinstance(record, Finding):
             rows.setdefault(names.findings, []).append(Row(key, wire.encode(record, zone)))
         elif isinstance(record, Summary):
@@ -46,6 +79,9 @@ async def tell(
         confirmations += await publisher.send(topic, number, batch)
     for partition, contact_rows in contacts.items():
         confirmations += await publisher.send_singly(names.contacts, contact_rows, partition)
+    for topic, batch in notices.items():
+        # One partition for the alerts of all: a whole batch would wait for those of the others.
+        confirmations += await publisher.send_singly(topic, batch, 0)
     return confirmations
 
 

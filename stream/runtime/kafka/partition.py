@@ -33,6 +33,7 @@ from stream.runtime.kafka.decoding import decode, record_of
 from stream.runtime.kafka.exits import describe
 from stream.runtime.kafka.feed import Record
 from stream.runtime.kafka.inbox import Fed, Inbox
+from stream.runtime.kafka.pace import Pace
 from stream.runtime.kafka.poison import too_many
 from stream.runtime.kafka.publisher import Confirmation, Row, confirm
 from stream.runtime.kafka.shared import Shared
@@ -88,6 +89,7 @@ class ConversationProcessor:
         self._states_read = asyncio.Event()
         self.covered = Coverage()
         """Up to where memory has what the changelog has."""
+        self._pace = Pace()
         # Batches go on in the order in which they were applied, those that time alone made too.
         self._applying = asyncio.Lock()
         # Customers are read back last, and messages must not wait for that behind a contact.
@@ -244,7 +246,7 @@ class ConversationProcessor:
             self._decode(one, inputs, contacts, refused)
         if refused and not self._run_known:
             await self._recall(refused[-1], ended=bool(inputs or contacts))
-        applied = self._apply(fed, inputs, refused)
+        applied = await self._apply_all(fed, inputs, refused)
         self._shared.observer.applied(inputs, applied, time.perf_counter() - begun)
         told = await self._apply_contacts(fed, contacts, last_tick(inputs), refused)
         for one in fed:
@@ -254,7 +256,13 @@ class ConversationProcessor:
         batch.begun = time.perf_counter()
         shared = self._shared
         batch.outputs = await outputs.tell(
-            shared.publisher, shared.names, self.number, applied, shared.zone, shared.kafka.partitions
+            shared.publisher,
+            shared.names,
+            self.number,
+            applied,
+            shared.zone,
+            shared.kafka.partitions,
+            shared.route,
         )
         batch.outputs += await outputs.tell_amended(shared.publisher, shared.names, told, shared.zone)
         for one, record, problem in refused:
@@ -320,6 +328,31 @@ class ConversationProcessor:
         if self.position == self._began and not ended:
             self._poison += await self._shared.buried_before(self.number, self.position)
             self._refuse_run(*last)
+
+    async def _apply_all(
+        self,
+        fed: Sequence[Fed],
+        inputs: list[Input],
+        refused: list[tuple[Fed, Record, InvalidMessage]],
+    ) -> Applied:
+        """Apply in slices, and let the loop turn to other work between them: alerts are on their way too."""
+        done = Applied()
+        at = 0
+        while at < len(inputs):
+            applying = self._shared.applying
+            await applying.acquire()
+            # Given back in the loop's next turn, not in this one: a turn has one slice, of any partition.
+            asyncio.get_running_loop().call_soon(applying.release)
+            begun = time.perf_counter()
+            part = inputs[at : at + self._pace.records]
+            applied = self._apply(fed, part, refused)
+            self._pace.took(len(part), time.perf_counter() - begun)
+            if at:
+                done.merge(applied)
+            else:
+                done = applied
+            at += len(part)
+        return done
 
     def _apply(
         self,

@@ -1,7 +1,8 @@
 """The alert processor: who is told of each alert, as records of the receivers' own topics.
 
-It keeps no state: the same alert gives the same notifications with the same ids, so reading one again
-after a crash is harmless; the ledger knows them.
+A worker that finds alerts and may route them does so at once (`outputs`) and marks them; here are those of
+workers that may not, and of other programs. No state is kept: an alert gives the same notifications with
+the same ids, so reading one again after a crash is harmless; the ledger knows them.
 """
 
 from __future__ import annotations
@@ -10,15 +11,13 @@ import asyncio
 import logging
 from collections.abc import Callable, Sequence
 
-import msgspec
-
 from alerts import policy
 from alerts.config import AlertsConfig
-from alerts.model import Notification
 from stream import wire
 from stream.runtime.kafka.exits import Exit, WorkerExit
 from stream.runtime.kafka.inbox import Fed, Inbox
 from stream.runtime.kafka.names import Names
+from stream.runtime.kafka.outputs import is_routed, notification_row
 from stream.runtime.kafka.publisher import Confirmation, Publisher, Row, confirm
 from stream.runtime.kafka.versions import refuse_newer
 from stream.wire import InvalidMessage, Reason
@@ -27,11 +26,6 @@ logger = logging.getLogger(__name__)
 
 BATCH_RECORDS = 500
 """Alerts planned together: they are far fewer than messages, and one round trip serves them all."""
-
-
-def notification_row(notification: Notification) -> Row:
-    """Return a notification as a record, of its receiver's topic and of the ledger alike."""
-    return Row(notification.notification_id.encode(), msgspec.json.encode(notification))
 
 
 class AlertProcessor:
@@ -102,6 +96,8 @@ class AlertProcessor:
         for one in fed:
             for record in one.batch.records:
                 refuse_newer(record, one.batch.topic)
+                if is_routed(record.headers):
+                    continue
                 try:
                     alert = wire.read_alert(record.value or b"")
                 except InvalidMessage as problem:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import tzinfo
 from typing import Protocol
 
+from alerts.model import Alert, Notification
 from stream.core.state import Source
 from stream.runtime.conversations import Applied, Input, Knowledge
 from stream.runtime.customers import Told
@@ -73,3 +74,7 @@ class Shared:
     buried_before: Callable[[int, int], Awaitable[int]] = _none_buried
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Whose partition's states are read back: one after another, or all were as late as the last."""
+    route: Callable[[Alert], Sequence[Notification]] | None = None
+    """Whom to tell of an alert; None where that is for another worker to say."""
+    applying: asyncio.Lock = field(default_factory=asyncio.Lock)
+    """Whose batch is being applied: one slice in a turn of the loop, however many partitions have work."""

@@ -23,14 +23,17 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from enum import StrEnum
 from typing import Any
 
+from alerts import policy
 from alerts.clock import WallClock as DeliveryClock
+from alerts.model import Alert, Notification
 from stream import metrics as m
 from stream.core.events import Timer
 from stream.metrics import DeliveryCounts, Metrics
-from stream.runtime import cluster, topics
+from stream.runtime import cluster, garbage, topics
 from stream.runtime.clock import Clock, WallClock
 from stream.runtime.conversations import Knowledge
 from stream.runtime.gauges import describe_process, watch_delivery
+from stream.runtime.health import health_site
 from stream.runtime.hours import in_force, parse_alerts
 from stream.runtime.kafka import client, tail
 from stream.runtime.kafka.app import create_app
@@ -40,7 +43,6 @@ from stream.runtime.kafka.counts import Counts
 from stream.runtime.kafka.customers import CustomerReplay
 from stream.runtime.kafka.delivery import Delivery
 from stream.runtime.kafka.exits import Exit, WorkerExit, to_exit
-from stream.runtime.health import health_site
 from stream.runtime.kafka.inbox import Inbox
 from stream.runtime.kafka.membership import Heartbeats
 from stream.runtime.kafka.monitor import Broker, Monitor, outage_survived
@@ -215,6 +217,7 @@ class Worker:
             read_customers=self._read_customers,
             start_offsets=broker.start_offsets,
             conversation_url=self.settings.conversation.url,
+            route=self._route if Role.ALERTS in self.roles else None,
             buried_before=lambda number, offset: buried_before(kafka, names, number, offset),
         )
         planner = None
@@ -292,6 +295,9 @@ class Worker:
         app.on_partitions_revoked.connect(revoked, weak=False)
         app.on_partitions_assigned.connect(assigned, weak=False)
         app.on_rebalance_complete.connect(complete, weak=False)
+
+    def _route(self, alert: Alert) -> Sequence[Notification]:
+        return policy.plan(self._alerts, alert).notifications
 
     async def _take(self, event: Any) -> None:
         assert self._ownership is not None
@@ -449,6 +455,7 @@ def run_worker(settings: Settings, roles: Iterable[Role] = ALL_ROLES, *, driver:
 async def _run(settings: Settings, roles: Iterable[Role], driver: Driver) -> Exit:
     worker = Worker(settings, roles, driver=driver)
     gc.enable()  # `yanshao worker` starts without
+    garbage.settle()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, worker.stop)
