@@ -22,14 +22,14 @@ Bits = npt.NDArray[np.uint32]
 
 
 class Cue:
-    """A pattern, its marks, and the bit that stands for them; the methods are the pattern's own."""
+    """A ``pattern``, its marks, and the bit that stands for them; the methods are the pattern's own."""
 
-    __slots__ = ("bit", "finditer", "marks", "match", "search")
+    __slots__ = ("bit", "finditer", "marks", "match", "pattern", "search")
 
     def __init__(self, number: int, marks: str, pattern: str) -> None:
-        compiled = re.compile(pattern)
         self.bit = 1 << number
         self.marks = tuple(marks.split())
+        self.pattern = compiled = re.compile(pattern)
         self.search, self.match, self.finditer = compiled.search, compiled.match, compiled.finditer
 
     def last(self, text: str) -> re.Match[str] | None:
