@@ -123,7 +123,7 @@ class _Log(Publisher):
 
 def _confirmed() -> Confirmation:
     future: Confirmation = asyncio.get_running_loop().create_future()
-    future.set_result(SimpleNamespace(offset=0))
+    future.set_result(SimpleNamespace(topic="", offset=0))
     return future
 
 

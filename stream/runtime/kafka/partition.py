@@ -422,9 +422,7 @@ class ConversationProcessor:
             batch = await self._kept.get()
             await confirm(batch.kept)
             self._shared.observer.confirmed("state", time.perf_counter() - batch.begun)
-            if batch.states:  # they went first
-                begin = batch.kept[0].result().offset
-                self.covered.confirmed(begin, len(batch.states), WallClock().now_ms())
+            self._note_kept(batch)
             for fed in batch.fed:
                 # While partitions are handed over Faust has dropped its books of what was read; what is
                 # finished then is committed from `done` instead.
@@ -433,6 +431,14 @@ class ConversationProcessor:
                 self.done[self._sources[fed.batch.topic]] = fed.batch.last_offset + 1
             self.progress_at = time.monotonic()
             self._free_slot()
+
+    def _note_kept(self, batch: _Batch) -> None:
+        """Note where in the changelog the states of a batch begin."""
+        for one in batch.kept:
+            written = one.result()
+            if written.topic == self._shared.names.state:
+                self.covered.confirmed(written.offset, len(batch.states), WallClock().now_ms())
+                return
 
     async def _take_slot(self) -> None:
         await self._slots.acquire()
