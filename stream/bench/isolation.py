@@ -7,6 +7,7 @@ figure is the 99th percentile of the others with it, over that without.
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -122,7 +123,7 @@ async def _hot_key(session: Session) -> list[Row]:
             for found, share in ((calm, 0.0), (hot, HOT_SHARE)):
                 phase = Phase(f"hot-{turn}-{share:g}", RATE, seconds, hot=share)
                 found.append(await _stretch(flow, phase, receiver, installation))
-    return [_ratio(HOT, calm, hot)]
+    return [ratio(HOT, calm, hot)]
 
 
 # A dead receiver ------------------------------------------------------------------------------------------
@@ -149,7 +150,7 @@ async def _sick_receiver(session: Session) -> list[Row]:
                 await sick.heal()
                 # What the sick one is owed must not burden the next stretch.
                 await arrived(sick, dict.fromkeys(well.came, 0.0), 2 * PATIENCE_S)
-    return [_ratio(HANGS, calm, found["hangs"]), _ratio(REFUSES, calm, found["refuses"])]
+    return [ratio(HANGS, calm, found["hangs"]), ratio(REFUSES, calm, found["refuses"])]
 
 
 # A partition far behind -----------------------------------------------------------------------------------
@@ -174,7 +175,7 @@ async def _behind(session: Session) -> list[Row]:
         caught_up_s, most = await watching
     overlap = f"behind for {min(caught_up_s, seconds):.0f} of {seconds} s"
     return [
-        _ratio(LATE, [calm], [late], overlap),
+        ratio(LATE, [calm], [late], overlap),
         CATCHING_UP.row(caught_up_s, f"{backlog:,} records, {RATE // 2:,} messages/s beside them"),
         MEMORY.row(most - before, f"{before:.0f} MiB before, {most:.0f} at the most"),
     ]
@@ -202,12 +203,15 @@ async def _until_caught_up(installation: Installation, worker: Worker, backlog: 
 # Sums -----------------------------------------------------------------------------------------------------
 
 
-def _ratio(figure: Figure, without: Sequence[Latencies], beside: Sequence[Latencies], more: str = "") -> Row:
+def ratio(figure: Figure, without: Sequence[Latencies], beside: Sequence[Latencies], more: str = "") -> Row:
+    """Return how much worse the others fared, by the 99th percentile of all turns together."""
     calm, worse = _pooled(without), _pooled(beside)
     how = (
         f"p99 {worse.at(0.99):,.0f} ms beside {calm.at(0.99):,.0f} without; p50 {worse.at(0.5):,.0f} and "
         f"{calm.at(0.5):,.0f}; {len(without)} turns, {calm.missing + worse.missing} alerts missing"
     )
+    if math.isinf(calm.at(0.99)):
+        return figure.unmeasured(f"the load was too much already without it: {how}")
     return figure.row(worse.at(0.99) / calm.at(0.99), f"{how}; {more}" if more else how)
 
 
