@@ -36,6 +36,9 @@ MARGIN_MS: Final = 3_600_000
 LOOK_S: Final = 1.0
 """How often the keeper looks whose turn it is; at most one partition is written at each look."""
 
+PURGE_S: Final = 3_600.0
+"""How often files too old to be of use are looked for: of partitions that others have by now."""
+
 QUIET_S: Final = 10.0
 """How long to wait until nothing is under way: batches take some 50 ms, and wait while it is waited for."""
 
@@ -213,8 +216,12 @@ class StateLog:
         if not self._usable:
             logger.info("no snapshots are kept: recovery reads the whole changelog")
             return
-        await asyncio.to_thread(self._purge)
+        purge_at = 0.0
         while True:
+            if time.monotonic() >= purge_at:
+                async with self._writing:
+                    await asyncio.to_thread(self._purge)
+                purge_at = time.monotonic() + PURGE_S
             await asyncio.sleep(LOOK_S)
             waiting = [one for one in partitions() if one.running and self._due(one)]
             if waiting:
