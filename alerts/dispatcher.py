@@ -18,7 +18,7 @@ import logging
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from functools import partial
 from random import Random
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -226,13 +226,20 @@ class Dispatcher:
             post.loop = None
 
     async def _wait(self, event: asyncio.Event, until_ms: int | None) -> None:
-        waiting: set[asyncio.Task[Any]] = {asyncio.create_task(event.wait())}
-        if until_ms is not None:
-            waiting.add(asyncio.create_task(self._clock.sleep_until(until_ms)))
+        if until_ms is None or event.is_set():
+            await event.wait()
+            return
+
+        def due(task: asyncio.Task[None]) -> None:
+            if not task.cancelled():
+                event.set()
+
+        sleeping = asyncio.create_task(self._clock.sleep_until(until_ms))
+        sleeping.add_done_callback(due)
         try:
-            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            await event.wait()
         finally:
-            await _cancelled(waiting)
+            sleeping.cancel()
 
     def _sent(self, post: _Post, entry: Notification, task: asyncio.Task[None]) -> None:
         post.sending.discard(task)
