@@ -31,7 +31,7 @@ SAMPLE_S: Final = 5.0
 WARM_UP_S: Final = 720.0
 """The longest chat takes seven minutes at this pace, and is forgotten one later; the allocator settles."""
 WARM_UP_SHARE: Final = 1 / 3
-"""Of a soak too short for that."""
+"""Of a soak too short for that, or ended early."""
 
 LAG_S: Final = 10.0
 """How many seconds' records the group may be behind: what a compaction or another process's minute costs
@@ -88,7 +88,8 @@ class Soak:
     @property
     def warm_s(self) -> float:
         """How much of the beginning is not judged."""
-        return min(WARM_UP_S, self.seconds * WARM_UP_SHARE)
+        seen = self.samples[-1]["second"] if self.samples else 0.0
+        return min(WARM_UP_S, seen * WARM_UP_SHARE)
 
     async def run(self) -> list[Line]:
         """Do it; leave `soak.csv`, `soak.svg` and `soak.md` in the folder; return the verdict.

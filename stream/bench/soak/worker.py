@@ -1,4 +1,6 @@
-"""`yanshao` for a soak: what is remembered for days is remembered for minutes, so that its level is seen.
+"""A worker for a soak: what is remembered for days is remembered for minutes, so that its level is seen.
+
+    python -m stream.bench.soak.worker --config … worker
 
 How long conversations are remembered is a setting, which the soak makes short. For two more things days are
 right and nobody needs another figure, so there is none: how long customers are kept for a conversation that
@@ -8,14 +10,19 @@ do for days; here they are cut short in this process alone.
 
 from __future__ import annotations
 
+import logging
+import sys
 from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
-from stream.cli import main
+import click
+
 from stream.core.limits import Limits
 from stream.runtime import knowledge
 from stream.runtime.kafka import delivery, ledger, preparation
-from stream.settings import Settings
+from stream.runtime.kafka.worker import run_worker
+from stream.settings import Settings, load
 
 REMEMBERED_S: Final = 60
 """Long beside what is in flight, short beside the warm-up."""
@@ -33,6 +40,16 @@ def forget_soon() -> None:
     delivery.PRUNE_S = REMEMBERED_S / 2
 
 
-if __name__ == "__main__":
+@click.command()
+@click.option("--config", type=click.Path(path_type=Path), required=True)
+@click.argument("command", type=click.Choice(["worker"]))
+def main(config: Path, command: str) -> None:
+    """Run a worker with all its roles, as `yanshao worker` does."""
+    del command  # there is but this one
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
     forget_soon()
+    sys.exit(run_worker(load(config, env={})))
+
+
+if __name__ == "__main__":
     main()
