@@ -288,7 +288,7 @@ async def test_answer_that_is_already_in_the_log_stops_the_clock(
     names = system.names
     asked = now_ms() - 20 * 60_000
     fillers = [message(f"x-{n}", 1, CALM) for n in range(500)]
-    answer = message("c-1", 2, "亲，在的，马上帮您查", role="agent", at=asked + 5_000)
+    answer = message("c-1", 2, "亲，在的，您请说", role="agent", at=asked + 5_000)
     system.send([message("c-1", 1, CALM, at=asked), *fillers, answer])
     async with system.worker():
         await until(lambda: done(system, kafka_admin, names.messages) == 502, "everything")
