@@ -1,4 +1,4 @@
-"""The inbox of a processor: what a cancellation does to whoever waits for a batch."""
+"""The inbox of a processor: who waits when it is full, and what a cancellation does to whoever waits."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from stream.runtime.kafka.feed import RecordBatch
-from stream.runtime.kafka.inbox import LOW, Fed, Inbox
+from stream.runtime.kafka.inbox import HIGH, LOOK_S, LOW, Fed, Inbox
 
 RECORD = SimpleNamespace(offset=0)
 
@@ -34,6 +34,42 @@ async def test_cancellation_that_comes_with_a_batch_is_not_lost(
     cancelling = task.cancel()
     await asyncio.wait([task])
     assert task.cancelled() is cancelling
+
+
+async def filled(inbox: Inbox) -> None:
+    inbox.moving = True
+    for _ in range(HIGH - 1):
+        await inbox.put(batch())
+
+
+async def test_full_inbox_makes_the_giver_wait_while_all_others_have_work() -> None:
+    out: set[object] = set()
+    inbox = Inbox(out.add, out.discard)
+    await filled(inbox)
+    giving = asyncio.create_task(inbox.put(batch()))
+    await asyncio.sleep(3 * LOOK_S)
+    assert not giving.done()
+    inbox.take(1)
+    await giving
+    assert not out
+
+
+async def test_full_inbox_is_left_out_as_soon_as_another_partition_has_run_dry() -> None:
+    """One that is far behind must not keep the others' records in Faust's queue."""
+    out: set[object] = set()
+    dry = False
+    inbox = Inbox(out.add, out.discard, lambda: dry)
+    await filled(inbox)
+    giving = asyncio.create_task(inbox.put(last := batch()))
+    await asyncio.sleep(3 * LOOK_S)
+    assert not giving.done()
+    dry = True
+    await giving
+    assert out == {last.tp}
+    while len(inbox) > LOW:
+        assert out
+        inbox.take(1)
+    assert not out
 
 
 async def test_what_is_kept_back_holds_up_nothing_else_and_comes_first_when_it_is_let_in() -> None:

@@ -1,9 +1,10 @@
 """What Faust has fetched and nobody has taken yet, bounded in batches.
 
 Two ways to hold back. While its owner works, a full inbox makes the giver wait: Faust's fetching then
-pauses and goes on without loss of time. Where the owner stands still (it recovers, its broker is slow)
-waiting would stop the other partitions too, so the consumer is asked to leave this partition out. That
-way alone would not do: to Faust a partition taken up again may be a second late.
+pauses and goes on without loss of time. Where the owner stands still (it recovers, its broker is slow), or
+another partition has nothing left to do (this one alone is behind), waiting would hold up the others too, so
+the consumer is asked to leave this partition out. That way alone would not do: to Faust a partition taken up
+again may be a second late where no other brings records meanwhile.
 """
 
 from __future__ import annotations
@@ -19,13 +20,16 @@ from faust.types import TP
 from stream.runtime.kafka.feed import RecordBatch
 
 HIGH = 16
-"""Batches that may wait: with 512 records each, 0.4 s of work at 50 µs a record, and at most 16 MiB."""
+"""Batches that may wait: with 512 records each, 2 s of work at 250 µs a record, and at most 16 MiB."""
 
-LOW = 4
-"""Batches at which a partition left out is taken in again, so that there is still work meanwhile."""
+LOW = 8
+"""Batches at which a partition left out is taken in again: a second of work, the most that this may take."""
 
 PATIENCE_S = 1.0
-"""An owner that takes nothing for so long stands still; the work of a full inbox takes less."""
+"""An owner that takes nothing for so long stands still; the work of a batch takes less."""
+
+LOOK_S = 0.02
+"""How often whoever waits looks whether others have run dry: a slice of work."""
 
 
 class Fed:
@@ -47,11 +51,18 @@ class Inbox:
     """Batches in the order of arrival; those of one partition of one topic are in offset order.
 
     `leave_out` and `take_in` are the consumer's: fetch no more of a partition, fetch it again.
+    `others_starve` says whether an inbox that is fed by the same giver is empty.
     """
 
-    def __init__(self, leave_out: Callable[[TP], None], take_in: Callable[[TP], None]) -> None:
+    def __init__(
+        self,
+        leave_out: Callable[[TP], None],
+        take_in: Callable[[TP], None],
+        others_starve: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._leave_out = leave_out
         self._take_in = take_in
+        self._others_starve = others_starve
         self._waiting: deque[Fed] = deque()
         self._later: deque[Fed] = deque()
         self._kept_back: str | None = None
@@ -95,17 +106,22 @@ class Inbox:
         self._arrived.set()
         if len(self._waiting) < HIGH:
             return
-        if self.moving:
-            self._room.clear()
+        if not (self.moving and await self._room_comes()):
+            self._left_out.add(fed.tp)
+            self._leave_out(fed.tp)
+
+    async def _room_comes(self) -> bool:
+        """Wait for room as long as that holds up nobody else; returns whether there is some."""
+        until = time.monotonic() + PATIENCE_S
+        self._room.clear()
+        while not self._others_starve() and (left := until - time.monotonic()) > 0:
             try:
-                async with asyncio.timeout(PATIENCE_S):
+                async with asyncio.timeout(min(left, LOOK_S)):
                     await self._room.wait()
             except TimeoutError:
-                pass
-            else:
-                return
-        self._left_out.add(fed.tp)
-        self._leave_out(fed.tp)
+                continue
+            return True
+        return False
 
     async def arrival(self, timeout_s: float | None = None) -> bool:
         """Return True as soon as a batch waits, False after the time."""

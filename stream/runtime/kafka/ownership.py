@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Collection, Iterable
+from functools import partial
 from typing import Any
 
 from faust.types import TP
@@ -163,10 +164,20 @@ class Ownership:
         if number in self.processors:
             self.processors[number].resume()
             return
-        inbox = Inbox(app.consumer.on_buffer_full, app.consumer.on_buffer_drop)
+        inbox = Inbox(
+            app.consumer.on_buffer_full, app.consumer.on_buffer_drop, partial(self._others_starve, number)
+        )
         processor = ConversationProcessor(number, self._shared, inbox)
         self.processors[number] = processor
         processor.start(self._failed)
+
+    def _others_starve(self, number: int) -> bool:
+        """Return whether another partition's processor could work and has nothing to."""
+        return any(
+            one.inbox.moving and not len(one.inbox)
+            for other, one in self.processors.items()
+            if other != number
+        )
 
     def _numbers(self, given: set[TP]) -> set[int]:
         by_topic = {topic: {tp.partition for tp in given if tp.topic == topic} for topic in self._sources}
