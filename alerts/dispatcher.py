@@ -41,6 +41,10 @@ HELD_LOOK_MS = 300_000
 """How often what is held is looked at before its moment: a calendar may have been changed, or the
 system's clock. People do not mind five minutes of an opening, and a look costs some 20 µs an entry."""
 
+UNWRITTEN = 2
+"""How many times its slots a receiver may have entries on their way or answered and not yet written down.
+Writing an outcome takes longer than most receivers take to answer. What a crash cuts off is sent again."""
+
 DeadLetter = Callable[[Notification], Awaitable[None]]
 T = TypeVar("T")
 
@@ -57,10 +61,22 @@ class _Post:
         self.wakeup = asyncio.Event()
         self.loop: asyncio.Task[None] | None = None
         self.sending: set[asyncio.Task[None]] = set()
-        # Of the restored entries no more than the slots can have been in flight, and those were the
+        # Delivered, and the ledger does not say so yet: they need no slot any more.
+        self.answered = 0
+        # Of the restored entries no more than these can have been sent, and those were the
         # first in order: so the first sends after a restart are the possible repeats, and only they.
         self.restored: set[str] = set()
         self.possible_repeats = 0
+
+    @property
+    def sends(self) -> int:
+        """How many attempts are under way."""
+        return self.lane.in_flight - self.answered
+
+    @property
+    def free(self) -> bool:
+        """Whether another attempt may begin."""
+        return self.sends < self.slots and self.lane.in_flight < UNWRITTEN * self.slots
 
 
 class Dispatcher:
@@ -103,7 +119,7 @@ class Dispatcher:
             post = self._post(entry.receiver)
             if not (entry.held and entry.next_attempt_at > now_ms):  # else it cannot have been in flight
                 post.restored.add(entry.notification_id)
-                post.possible_repeats = post.slots
+                post.possible_repeats = UNWRITTEN * post.slots
             self._queue(post, entry)
         return len(entries)
 
@@ -152,7 +168,7 @@ class Dispatcher:
 
     def busy(self) -> dict[str, float]:
         """For each receiver that was ever told anything: which share of its sends at once is under way."""
-        return {name: post.lane.in_flight / post.slots for name, post in self._posts.items()}
+        return {name: post.sends / post.slots for name, post in self._posts.items()}
 
     async def idle(self) -> None:
         """Return when nothing is in flight and nothing is due before time moves on."""
@@ -195,15 +211,14 @@ class Dispatcher:
         """Start what is due while slots are free; sleep until a slot, an entry or the time comes."""
         while True:
             post.wakeup.clear()
-            while post.lane.in_flight < post.slots and (entry := post.lane.take(self._clock.now_ms())):
+            while post.free and (entry := post.lane.take(self._clock.now_ms())):
                 if self._still_held(post, entry):
                     await asyncio.sleep(0)  # thousands of them must not hold up other receivers
                     continue
                 task = asyncio.create_task(self._deliver(post, entry))
                 post.sending.add(task)
                 task.add_done_callback(partial(self._sent, post, entry))
-            free = post.lane.in_flight < post.slots
-            await self._wait(post.wakeup, post.lane.next_at() if free else None)
+            await self._wait(post.wakeup, post.lane.next_at() if post.free else None)
 
     def _still_held(self, post: _Post, entry: Notification) -> bool:
         """Put back at once what waits as the ledger says: most looks at thousands of held entries."""
@@ -302,7 +317,12 @@ class Dispatcher:
         if decision.next is Next.DELIVERED:
             could_be_told_at = max(entry.alert.at, entry.held_until or 0)
             self._metrics.delivered_after(post.name, (now_ms - could_be_told_at) / 1000)
-            await self._finish(post, entry, Outcome.DELIVERED, None)
+            post.answered += 1
+            post.wakeup.set()
+            try:
+                await self._finish(post, entry, Outcome.DELIVERED, None)
+            finally:
+                post.answered -= 1
             return
         entry = msgspec.structs.replace(entry, last_error=verdict.reason, last_code=verdict.code)
         logger.warning(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any
 
@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from alerts.config import AlertsConfig, ReceiverConfig, ReceiverType, Secret
-from alerts.dispatcher import LEDGER_RETRY_MS, Dispatcher
+from alerts.dispatcher import LEDGER_RETRY_MS, UNWRITTEN, Dispatcher
 from alerts.ledger import LedgerStore, MemoryLedger
 from alerts.metrics import NoMetrics, Repeat
 from alerts.model import AlertStatus, Notification, Outcome, Reason, Severity
@@ -406,6 +406,36 @@ async def test_several_are_in_flight_only_where_slots_allow_and_never_two_of_one
     await dispatcher.stop(0)
 
 
+class SlowToNote(MemoryLedger):
+    """Accepts at once; an outcome is written when the gate opens."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = asyncio.Event()
+
+    async def put(self, entries: Sequence[Notification]) -> None:
+        if not all(entry.open for entry in entries):
+            await self.gate.wait()
+        await super().put(entries)
+
+
+async def test_what_was_answered_needs_no_slot_but_few_may_be_answered_and_not_written_down() -> None:
+    store = SlowToNote()
+    bench = Bench(store)
+    bench.slots = 2
+    dispatcher = bench.dispatcher()
+    await dispatcher.accept([note(f"c-{n}") for n in range(7)])
+    await settle(lambda: len(bench.senders["hook"].sent) == UNWRITTEN * bench.slots)
+    for _ in range(50):
+        await asyncio.sleep(0)
+    assert len(bench.senders["hook"].sent) == UNWRITTEN * bench.slots
+    store.gate.set()
+    await dispatcher.idle()
+    assert len(bench.senders["hook"].sent) == 7
+    assert bench.senders["hook"].most_at_once <= bench.slots
+    await dispatcher.stop(0)
+
+
 async def test_after_a_crash_what_was_in_flight_is_sent_again_with_the_same_id_and_counted() -> None:
     bench = Bench(hook=Script(gate=asyncio.Event()))
     before = bench.dispatcher()
@@ -419,7 +449,7 @@ async def test_after_a_crash_what_was_in_flight_is_sent_again_with_the_same_id_a
     assert await after.restore() == 3
     await after.idle()
     assert after_crash.ids == [entry.notification_id for entry in entries]
-    assert bench.metrics.repeats == [("hook", Repeat.AFTER_RESTART)]
+    assert bench.metrics.repeats == [("hook", Repeat.AFTER_RESTART)] * UNWRITTEN
     assert await bench.store.load_open() == []
     await after.stop(0)
 

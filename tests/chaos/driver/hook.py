@@ -11,8 +11,9 @@ from enum import StrEnum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-IN_FLIGHT = 8
-"""Notifications that are on their way to a webhook at once, unless configured: as many may come again."""
+IN_FLIGHT = 16
+"""Notifications that may be on their way to a webhook, eight of them, or answered and not yet written down,
+unless configured otherwise: as many may come again."""
 
 
 class Illness(StrEnum):
