@@ -101,7 +101,7 @@ def _demo(settings: Settings, speed: float | None, *, stay: bool) -> None:
             await _recap(console, system)
             if stay:
                 console.print("Staying up; Ctrl-C ends.")
-                await _until_signal()
+                await _stopping().wait()
 
     with TemporaryDirectory(prefix="yanshao-demo-") as folder:
         _run(run(Path(folder)))
@@ -119,12 +119,13 @@ def _live(settings: Settings) -> None:
     alerts_config = alerts_config_of(settings)
 
     async def run() -> None:
+        stopping = _stopping()  # before the door opens: who asks for an end right then is heard too
         system = LocalSystem(settings, data_dir, alerts_config, clock=WallClock(), console=console)
         async with system.running(ensure_token(settings)) as addresses:
             _banner(console, addresses, f"store in {data_dir}; token in {data_dir / 'token'}")
             loop = asyncio.get_running_loop()
             loop.add_signal_handler(signal.SIGHUP, lambda: loop.run_in_executor(None, system.reload))
-            signalled = asyncio.create_task(_until_signal())
+            signalled = asyncio.create_task(stopping.wait())
             ended = asyncio.create_task(system.runtime.ended())
             await asyncio.wait({signalled, ended}, return_when=asyncio.FIRST_COMPLETED)
             ended.cancel()
@@ -172,9 +173,10 @@ async def _recap(console: Console, system: LocalSystem) -> None:
     console.print("The same day as files: yanshao replay --demo --out out", highlight=False)
 
 
-async def _until_signal() -> None:
+def _stopping() -> asyncio.Event:
+    """Return what SIGINT and SIGTERM set from now on."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, stop.set)
-    await stop.wait()
+    return stop

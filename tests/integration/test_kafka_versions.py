@@ -186,11 +186,11 @@ def _unknown_outcome(names: Names) -> tuple[str, bytes, bytes, Any]:
 
 
 def _format(topic: Callable[[Names], str]) -> Callable[[Names], tuple[str, bytes, bytes, Any]]:
-    return lambda names: (topic(names), b"c-9", b"{}", [(HEADER, b"2")])
+    return lambda names: (topic(names), b"of a newer release", b"{}", [(HEADER, b"2")])
 
 
 RECORDS: dict[str, Callable[[Names], tuple[str, bytes, bytes, Any]]] = {
-    "a state that is none": lambda names: (names.state, b"c-9", b"\xc1", ()),
+    "a state that is none": lambda names: (names.state, b"of a newer release", b"\xc1", ()),
     "a customer": _customer,
     "a notification in the ledger": _unknown_outcome,
     "the ledger's format": _format(lambda names: names.ledger),
@@ -209,7 +209,7 @@ async def test_newer_record_of_any_topic_of_ours_is_refused_and_no_dead_letter(
     put(system, topic, key, value, headers)
     process = start(system)
     assert process.wait() == Exit.TOO_NEW, process.text()[-1500:]
-    assert "c-9" not in process.text().replace(what, "")
+    assert "of a newer release" not in process.text().replace(what, "")
     assert [record.value for record in system.read(topic)] == [value]
     assert system.committed(kafka_admin).get((topic, 0), 0) == 0
     assert system.read(system.names.dlq, 1) == []
@@ -218,7 +218,7 @@ async def test_newer_record_of_any_topic_of_ours_is_refused_and_no_dead_letter(
 async def test_format_that_this_release_has_is_read_with_and_without_its_header(
     system: Installation, kafka_admin: KafkaAdminClient
 ) -> None:
-    put(system, system.names.timers, b"c-9", b"{}", [(HEADER, b"1"), ("other", b"")])
+    put(system, system.names.timers, b"of a newer release", b"{}", [(HEADER, b"1"), ("other", b"")])
     async with system.worker():
         await until(lambda: done(system, kafka_admin, system.names.timers) == 1, "a commit")
     (letter,) = system.read(system.names.dlq, 1)
