@@ -23,6 +23,7 @@ from kafka.admin import KafkaAdminClient
 
 from stream.runtime.broker import BrokerError, LocalBroker, fetch_jars, find_java
 from stream.testing import ManualClock, cache_home
+from tests.integration.kafkasystem import Receiver, receiver
 
 JARS = cache_home(os.environ) / "kafka"
 
@@ -208,6 +209,13 @@ def _prefixes(request: pytest.FixtureRequest) -> Iterator[str]:
 def topic_prefix(_prefixes: Iterator[str]) -> str:
     """What this test puts before the names of its topics and groups, so that no other test meets them."""
     return next(_prefixes)
+
+
+@pytest.fixture
+def hook() -> Iterator[Receiver]:
+    """A real HTTP receiver of webhooks."""
+    with receiver() as one:
+        yield one
 
 
 @pytest.fixture

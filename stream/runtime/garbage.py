@@ -15,10 +15,11 @@ nearly all gone when the batch is done, and a look costs by what is left."""
 
 
 def settle() -> None:
-    """Set aside all that there is; to be called when a process has loaded what it works with.
+    """Set aside all that there is and begin to look: for a process that has loaded what it works with.
 
     Nothing is collected before: the garbage of a start is little, and looking for it takes as long as a
     conversation's first answer. A rule book that a reload replaces is kept where it was the first: once.
     """
     gc.freeze()
+    gc.enable()  # `yanshao worker` starts without
     gc.set_threshold(YOUNG, *gc.get_threshold()[1:])

@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 
 import pytest
 
+from stream.runtime.broker import HOST
+from tests.chaos.driver.proxy import Proxy
 from tests.chaos.driver.report import Table
+
+
+@pytest.fixture
+def proxy() -> Iterator[Proxy]:
+    """What stands between a worker and its broker, on a free port."""
+    with socket.create_server((HOST, 0)) as free:
+        port = free.getsockname()[1]
+    one = Proxy(port)
+    yield one
+    one.close()
 
 
 @pytest.fixture(scope="session")

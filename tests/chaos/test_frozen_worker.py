@@ -9,7 +9,6 @@ import json
 import os
 import re
 import signal
-import socket
 import time
 import urllib.error
 import urllib.request
@@ -19,7 +18,6 @@ from pathlib import Path
 import pytest
 from kafka.admin import KafkaAdminClient
 
-from stream.runtime.broker import HOST
 from stream.runtime.kafka.exits import Exit
 from stream.runtime.kafka.monitor import LAG_S
 from stream.runtime.kafka.watchdog import LOOP_LIMIT_S
@@ -33,7 +31,6 @@ from tests.integration.kafkasystem import (
     Receiver,
     is_complaint,
     message,
-    receiver,
     until,
 )
 
@@ -61,21 +58,6 @@ signal.signal(signal.SIGUSR1, lambda *_: time.sleep(600))
 signal.signal(signal.SIGUSR2, lambda *_: stuck.append(1))
 {RUN}"""
 """A worker whose loop stands still at one signal, and one of whose partitions does at another."""
-
-
-@pytest.fixture
-def hook() -> Iterator[Receiver]:
-    with receiver() as one:
-        yield one
-
-
-@pytest.fixture
-def proxy() -> Iterator[Proxy]:
-    with socket.create_server((HOST, 0)) as free:
-        port = free.getsockname()[1]
-    one = Proxy(port)
-    yield one
-    one.close()
 
 
 @pytest.fixture

@@ -7,14 +7,12 @@ is checked stands in docs/reliability.md.
 from __future__ import annotations
 
 import os
-import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from stream.runtime.broker import HOST
 from stream.testing import cache_home
 from tests.chaos.driver.faults import strikes
 from tests.chaos.driver.hook import Hook
@@ -30,15 +28,6 @@ pytestmark = [pytest.mark.kafka, pytest.mark.chaos, pytest.mark.timeout(900)]
 STRIKES = 3
 
 LEAD_MS = 1_500
-
-
-@pytest.fixture
-def proxy() -> Iterator[Proxy]:
-    with socket.create_server((HOST, 0)) as free:
-        port = free.getsockname()[1]
-    one = Proxy(port)
-    yield one
-    one.close()
 
 
 @pytest.fixture

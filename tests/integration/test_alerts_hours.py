@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -33,7 +32,7 @@ from stream.metrics import render
 from stream.settings import load
 from stream.testing import eventually
 from tests.contract import day
-from tests.integration.kafkasystem import Installation, Receiver, receiver, until
+from tests.integration.kafkasystem import Installation, Receiver, until
 from tests.integration.localsystem import HEADERS, Up, config, message, now_ms, query, running
 
 HOUR_MS = 3_600_000
@@ -111,12 +110,6 @@ def write_calendar(packs: Path, *, is_open: bool) -> None:
 def routed(hook: str) -> dict[str, Any]:
     receiver_ = {"type": "webhook", "url": hook, "allow_private": True}
     return {"receivers": {"hook": receiver_}, "routes": [{"receivers": ["hook"], "hours": "night"}]}
-
-
-@pytest.fixture
-def hook() -> Iterator[Receiver]:
-    with receiver() as one:
-        yield one
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import json
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -41,16 +41,6 @@ events:
       sender.role: {path: who, values: {guest: customer, staff: agent}}
       content.text: words
 """
-
-
-@pytest.fixture
-def system(
-    kafka: str, kafka_admin: KafkaAdminClient, topic_prefix: str, tmp_path: Path
-) -> Iterator[Installation]:
-    one = Installation(kafka, topic_prefix, tmp_path)
-    one.make_topics(kafka_admin)
-    yield one
-    one.end()
 
 
 @asynccontextmanager

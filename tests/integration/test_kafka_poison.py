@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +22,6 @@ pytestmark = pytest.mark.kafka
 
 MANY = [("h", b"")] * 20_000
 """60 KB of headers in a record, and 240 KB once each is told apart from ours: more than qa.dlq takes."""
-
-
-@pytest.fixture
-def system(
-    kafka: str, kafka_admin: KafkaAdminClient, topic_prefix: str, tmp_path: Path
-) -> Iterator[Installation]:
-    one = Installation(kafka, topic_prefix, tmp_path)
-    one.make_topics(kafka_admin)
-    yield one
-    one.end()
 
 
 def done(system: Installation, admin: KafkaAdminClient) -> int:

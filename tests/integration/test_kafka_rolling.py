@@ -8,7 +8,6 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -26,7 +25,6 @@ from tests.integration.kafkasystem import (
     Receiver,
     is_complaint,
     message,
-    receiver,
     until,
 )
 
@@ -34,12 +32,6 @@ pytestmark = pytest.mark.kafka
 
 SLACK_S = 10.0
 """What the interpreter's end and a busy machine add."""
-
-
-@pytest.fixture
-def hook() -> Iterator[Receiver]:
-    with receiver() as one:
-        yield one
 
 
 class Load(threading.Thread):

@@ -30,7 +30,6 @@ from tests.integration.kafkasystem import (
     Receiver,
     is_complaint,
     message,
-    receiver,
     until,
 )
 
@@ -49,12 +48,6 @@ customers.VERSION = 2
 customers.decode = lambda raw: decode(raw[:1] + bytes((2,)) + raw[2:])
 versions.FORMAT = 2
 {RUN}"""
-
-
-@pytest.fixture
-def hook() -> Iterator[Receiver]:
-    with receiver() as one:
-        yield one
 
 
 @pytest.fixture

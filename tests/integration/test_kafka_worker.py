@@ -29,17 +29,10 @@ from tests.integration.kafkasystem import (
     Receiver,
     message,
     now_ms,
-    receiver,
     until,
 )
 
 pytestmark = pytest.mark.kafka
-
-
-@pytest.fixture
-def hook() -> Iterator[Receiver]:
-    with receiver() as one:
-        yield one
 
 
 @pytest.fixture

@@ -4,29 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from kafka.admin import KafkaAdminClient
 
 from stream.cli import main
 from stream.runtime.kafka.follow import following
 from tests.integration.kafkasystem import Installation, now_ms, until
 
 pytestmark = pytest.mark.kafka
-
-
-@pytest.fixture
-def system(
-    kafka: str, kafka_admin: KafkaAdminClient, topic_prefix: str, tmp_path: Path
-) -> Iterator[Installation]:
-    one = Installation(kafka, topic_prefix, tmp_path)
-    one.make_topics(kafka_admin)
-    yield one
-    one.end()
 
 
 def event(kind: str, conversation: str, **fields: str) -> dict[str, Any]:

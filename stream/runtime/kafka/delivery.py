@@ -29,7 +29,8 @@ from stream.runtime.kafka.feed import Record
 from stream.runtime.kafka.inbox import Fed, Inbox
 from stream.runtime.kafka.ledger import KafkaLedger
 from stream.runtime.kafka.names import Names
-from stream.runtime.kafka.publisher import Confirmation, Publisher, Row, confirm
+from stream.runtime.kafka.outputs import notification_row
+from stream.runtime.kafka.publisher import Confirmation, Publisher, confirm
 from stream.runtime.kafka.versions import refuse_newer
 from stream.settings import Kafka
 from stream.wire import Reason
@@ -221,5 +222,5 @@ class Delivery:
             ("partition", b"0"),
             ("offset", b"-1"),
         ]
-        row = Row(entry.notification_id.encode(), msgspec.json.encode(entry), headers)
+        row = notification_row(entry)._replace(headers=headers)
         await confirm(await self._publisher.send_singly(self._names.dlq, [row]))

@@ -14,6 +14,7 @@ import msgspec
 from alerts.model import AlertStatus, Notification, Outcome
 from stream.runtime.kafka import tail
 from stream.runtime.kafka.feed import Record
+from stream.runtime.kafka.outputs import notification_row
 from stream.runtime.kafka.publisher import Publisher, Row, confirm
 from stream.runtime.kafka.versions import readable, refuse_newer
 from stream.settings import Kafka
@@ -75,7 +76,7 @@ class KafkaLedger:
         Raises:
             stream.runtime.kafka.exits.WorkerExit: The broker did not confirm them.
         """
-        rows = [Row(entry.notification_id.encode(), msgspec.json.encode(entry)) for entry in entries]
+        rows = map(notification_row, entries)
         # Every notification under way writes for itself: whole batches would wait for one another.
         await confirm(await self._publisher.send_singly(self._topic, rows, 0))
         now = self._now()

@@ -12,7 +12,6 @@ changelog, so a fresh start is the one way of repair that is always right.
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import os
 import signal
@@ -454,7 +453,6 @@ def run_worker(settings: Settings, roles: Iterable[Role] = ALL_ROLES, *, driver:
 
 async def _run(settings: Settings, roles: Iterable[Role], driver: Driver) -> Exit:
     worker = Worker(settings, roles, driver=driver)
-    gc.enable()  # `yanshao worker` starts without
     garbage.settle()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
