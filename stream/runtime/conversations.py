@@ -12,27 +12,24 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-from msgspec import Struct
 from msgspec.structs import replace
 
-from alerts.model import Alert
-from stream import alerting, openalerts
-from stream.core import aside, clocks, engine, standing
+from stream import alerting
+from stream.core import clocks, engine
 from stream.core import state as states
 from stream.core.annotation import EMPTY, Annotation
-from stream.core.attainment import Decided
-from stream.core.book import RuleBook
 from stream.core.engine import Step
 from stream.core.events import Message, Received, Role, Tick, Timer
-from stream.core.outputs import Contact, Finding, Score, Summary
 from stream.core.rules import Rule
 from stream.core.standing import Standing
-from stream.core.state import APPLIED, Source, State
-from stream.packs.check import Annotates
+from stream.core.state import APPLIED, State
+from stream.runtime.applied import Applied, Input, Knowledge, Record
+from stream.runtime.held import DERIVATION, Held, derive, write
+
+__all__ = ["DERIVATION", "Applied", "Conversations", "Held", "Input", "Knowledge", "Record"]
 
 # Stale heap entries are swept when they outnumber the conversations so many times over.
 _SWEEP_FACTOR = 4
@@ -40,79 +37,9 @@ _SWEEP_MINIMUM = 1024
 
 _NOTHING = (-1,) * len(APPLIED)
 
-DERIVATION = 1
-"""Raised whenever `Held` says something else of the same record, so that snapshots are decoded again."""
-
-
-class Held(Struct, frozen=True, gc=False):
-    """One conversation between two batches: its record, and what is asked of it without reading that.
-
-    ``due_at`` is when something comes due first, None once it was given out, and ``due_id`` what. ``open``
-    says how its open clocks stand and ``overdue`` which are late, as ``core.standing`` has it; ``alerts``
-    are the severities of those that fire. The collector need not know of it: a hundred thousand of these
-    would make each of its rounds a stall of a quarter of a second, in which no clock speaks.
-    """
-
-    raw: bytes
-    due_at: int | None
-    due_id: str
-    open: tuple[tuple[str, Standing], ...]
-    alerts: tuple[str, ...]
-    overdue: tuple[tuple[str, int], ...]
-
-
-class Knowledge(NamedTuple):
-    """A rule book and the annotator built from it: swapped together, never apart."""
-
-    book: RuleBook
-    annotator: Annotates
-
-
-class Input(NamedTuple):
-    """One decoded record and where it stood. Offsets of one source ascend."""
-
-    item: Received | Timer
-    source: Source = Source.MESSAGES
-    offset: int = -1
-
-
 # A message's annotation, and the rules it concerns.
 _Read = tuple[Annotation, Sequence[Rule] | None]
 _UNREAD: _Read = (EMPTY, None)
-
-Record = Finding | Alert | Score | Summary | Contact
-
-
-@dataclass(slots=True)
-class Applied:
-    """What a batch came to.
-
-    ``records`` are in the order in which they were made. ``changed`` holds the new bytes of every
-    conversation the batch touched; ``forgotten`` those that are gone, with the offsets they had
-    applied (a changelog keeps these until the commits have passed them).
-    """
-
-    records: list[Record] = field(default_factory=list)
-    changed: dict[str, bytes] = field(default_factory=dict)
-    forgotten: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    counted: Counter[str] = field(default_factory=Counter)
-    decided: list[Decided] = field(default_factory=list)
-    applied: int = 0
-    skipped: int = 0
-
-    def merge(self, later: Applied) -> None:
-        """Add what was applied after this."""
-        self.records.extend(later.records)
-        for conversation_id in later.changed:
-            self.forgotten.pop(conversation_id, None)
-        for conversation_id in later.forgotten:
-            self.changed.pop(conversation_id, None)
-        self.changed.update(later.changed)
-        self.forgotten.update(later.forgotten)
-        self.counted.update(later.counted)
-        self.decided.extend(later.decided)
-        self.applied += later.applied
-        self.skipped += later.skipped
 
 
 class Conversations:
@@ -123,6 +50,9 @@ class Conversations:
         self._dues: list[tuple[int, str]] = []
         # Offsets that a forgotten conversation had applied, until the source's commits have passed them.
         self._gone: dict[str, tuple[int, ...]] = {}
+        # Of the batch under way: the states it has changed, None of those that ended, with their offsets.
+        self._working: dict[str, State | None] = {}
+        self._leaving: dict[str, tuple[int, ...]] = {}
         self._source_partition = source_partition
         self._conversation_url = conversation_url
 
@@ -164,7 +94,7 @@ class Conversations:
         Raises:
             stream.core.state.UnsupportedVersionError: A newer release wrote the record.
         """
-        self._hold(conversation_id, _held(knowledge, states.decode(raw), raw))
+        self._hold(conversation_id, derive(knowledge.book.limits, states.decode(raw), raw))
 
     def adopt(self, knowledge: Knowledge, conversation_id: str, held: Held) -> None:
         """Take back what was held, as it was held; decoded only where something of it was on its way.
@@ -202,32 +132,56 @@ class Conversations:
     # Applying -----------------------------------------------------------------------------------
 
     def apply(self, knowledge: Knowledge, inputs: Sequence[Input]) -> Applied:
-        """Apply a batch in order; a tick lets every conversation's clocks come due first.
+        """Apply a batch in order and hold what it came to; a batch that fails leaves all as it was."""
+        try:
+            done = self.go_on(knowledge, inputs)
+            self.write(knowledge, done)
+        except BaseException:
+            self.drop()
+            raise
+        return done
 
-        A conversation is read before the first event of it and written behind the last: while it is
-        worked on it stays in the processor's cache, where states kept decoded would not be. What was
-        written is held when the whole batch is done: one that fails leaves all as it was.
+    def go_on(self, knowledge: Knowledge, inputs: Sequence[Input]) -> Applied:
+        """Apply a slice of a batch: a tick lets every conversation's clocks come due first.
+
+        A conversation is read before the first event of it in any slice. Until ``write`` whoever asks for a
+        state, or for what is due, hears of it as it was before the batch. Where a slice fails, ``drop`` all.
         """
         done = Applied()
-        texts = self._read(knowledge, inputs)
-        names = [_conversation_of(entry.item) for entry in inputs]
-        last = {name: place for place, name in enumerate(names)}
-        working: dict[str, State | None] = {}
-        written: dict[str, Held | None] = {}
-        for place, (entry, name, read) in enumerate(zip(inputs, names, texts, strict=True)):
+        for entry, read in zip(inputs, self._read(knowledge, inputs), strict=True):
+            name = _conversation_of(entry.item)
             if name is not None:
-                self._apply_one(knowledge, entry, name, read, working, done)
-                if last[name] == place and name in working:
-                    written[name] = _write(knowledge, working.pop(name))
+                self._apply_one(knowledge, entry, name, read, done)
             elif isinstance(entry.item, Received) and isinstance(entry.item.event, Tick):
-                written.update({name: _write(knowledge, state) for name, state in working.items()})
-                self._commit(written, done)
-                working, written = {}, {}
+                self.write(knowledge, done)
                 self._tick(knowledge, entry.item.t, done)
             else:  # news of no conversation (an agent's presence in the shop)
                 done.counted["no_conversation"] += 1
-        self._commit(written, done)
         return done
+
+    def write(self, knowledge: Knowledge, done: Applied) -> None:
+        """Hold what the slices so far came to; ``done`` gets the records that changed and what is gone."""
+        limits = knowledge.book.limits
+        written = {
+            name: None if state is None else write(limits, state) for name, state in self._working.items()
+        }
+        for name, held in written.items():
+            if held is None:
+                self._held.pop(name, None)
+                done.changed.pop(name, None)
+                done.forgotten[name] = applied = self._leaving[name]
+                if applied != _NOTHING:
+                    self._gone[name] = applied
+            else:
+                self._hold(name, held)
+                self._gone.pop(name, None)
+                done.changed[name] = held.raw
+                done.forgotten.pop(name, None)
+        self.drop()
+
+    def drop(self) -> None:
+        """Let what was not written be as if it had never been applied."""
+        self._working, self._leaving = {}, {}
 
     def _read(self, knowledge: Knowledge, inputs: Sequence[Input]) -> list[_Read]:
         """Return what there is to know of each input's text alone, which is cheaper for many together."""
@@ -254,17 +208,16 @@ class Conversations:
         entry: Input,
         conversation_id: str,
         read: _Read,
-        working: dict[str, State | None],
         done: Applied,
     ) -> None:
         item, source, offset = entry
+        working = self._working
         if conversation_id in working:
             state = working[conversation_id]
         else:
             held = self._held.get(conversation_id)
             state = None if held is None else states.decode(held.raw)
-        applied: Sequence[int]
-        applied = self._gone.get(conversation_id, _NOTHING) if state is None else state.applied
+        applied = self._applied(conversation_id) if state is None else state.applied
         if 0 <= offset <= applied[source]:
             done.skipped += 1
             return
@@ -283,13 +236,16 @@ class Conversations:
         if offset >= 0:
             offsets[source] = offset
         if after is None:
-            self._forget(conversation_id, tuple(offsets), done)
+            self._leaving[conversation_id] = tuple(offsets)
         else:
             after.applied = offsets
-            self._gone.pop(conversation_id, None)
-            done.forgotten.pop(conversation_id, None)
         working[conversation_id] = after
         done.applied += 1
+
+    def _applied(self, conversation_id: str) -> Sequence[int]:
+        """Return the offsets that a conversation of which nothing is left had applied."""
+        leaving = self._leaving.get(conversation_id)
+        return self._gone.get(conversation_id, _NOTHING) if leaving is None else leaving
 
     def _bring_forward(self, knowledge: Knowledge, state: State, t: int, done: Applied) -> State | None:
         """Let what comes due before ``t`` speak with what is known until then.
@@ -300,11 +256,6 @@ class Conversations:
         step = engine.advance(knowledge.book, state, t)
         self._gather(knowledge, step, state, done)
         return step.state
-
-    def _forget(self, conversation_id: str, applied: tuple[int, ...], done: Applied) -> None:
-        done.forgotten[conversation_id] = applied
-        if applied != _NOTHING:
-            self._gone[conversation_id] = applied
 
     def _gather(self, knowledge: Knowledge, step: Step, state: State | None, done: Applied) -> None:
         records = done.records
@@ -332,16 +283,6 @@ class Conversations:
             done.counted.update(step.counted)
         if step.decided:
             done.decided.extend(step.decided)
-
-    def _commit(self, written: Mapping[str, Held | None], done: Applied) -> None:
-        """Hold what was written, and let go of what is gone."""
-        for conversation_id, held in written.items():
-            if held is None:
-                self._held.pop(conversation_id, None)
-                done.changed.pop(conversation_id, None)
-            else:
-                self._hold(conversation_id, held)
-                done.changed[conversation_id] = held.raw
 
     # Time -----------------------------------------------------------------------------------------
 
@@ -404,9 +345,10 @@ class Conversations:
             state = states.decode(held.raw)
             step = engine.advance(knowledge.book, state, until)
             self._gather(knowledge, step, state, done)
+            self._working[conversation_id] = step.state
             if step.state is None:
-                self._forget(conversation_id, tuple(state.applied), done)
-            self._commit({conversation_id: _write(knowledge, step.state)}, done)
+                self._leaving[conversation_id] = tuple(state.applied)
+            self.write(knowledge, done)
 
     def close_all(self, knowledge: Knowledge, at: int) -> Applied:
         """Close what is still open at ``at`` (``inferred``): the end of a recorded day."""
@@ -415,32 +357,12 @@ class Conversations:
             state = states.decode(self._held[conversation_id].raw)
             step = engine.close(knowledge.book, state, at)
             self._gather(knowledge, step, state, done)
+            self._working[conversation_id] = step.state
             if step.state is None:
-                self._forget(conversation_id, tuple(state.applied), done)
-            self._commit({conversation_id: _write(knowledge, step.state)}, done)
+                self._leaving[conversation_id] = tuple(state.applied)
+            self.write(knowledge, done)
         return done
 
 
 def _conversation_of(item: Received | Timer) -> str | None:
     return item.conversation_id if isinstance(item, Timer) else engine.conversation_of(item.event)
-
-
-def _write(knowledge: Knowledge, state: State | None) -> Held | None:
-    """Return what is held of a conversation from here on; None of one that is gone."""
-    if state is None:
-        return None
-    aside.lay(state)
-    return _held(knowledge, state, states.encode(state))
-
-
-def _held(knowledge: Knowledge, state: State, raw: bytes) -> Held:
-    due = clocks.soonest(state, knowledge.book.limits)
-    stands, late = standing.look(state)
-    return Held(
-        raw,
-        due.at,
-        due.clock_id,
-        stands,
-        openalerts.severities(state) if state.alerts else (),
-        late,
-    )

@@ -3,9 +3,9 @@
 Three stages, each a task, joined by queues, so that several batches are under way and yet every effect
 keeps its order:
 
-1. *work*: decode, apply to the conversations (contacts: to the customers) in memory, hand outputs and dead
-   letters to the producer;
-2. *keep*: once those are confirmed, hand the changed states to the changelogs, one batch each;
+1. *work*: decode, apply to the conversations (contacts: to the customers) in memory, portion by portion, each
+   with its outputs and dead letters handed to the producer;
+2. *keep*: once those are confirmed, hand the changed states of all portions to the changelogs;
 3. *finish*: once those are confirmed, acknowledge the records.
 
 So whatever the changelog says was applied, was told: after a crash between any two effects a record read
@@ -24,19 +24,18 @@ from dataclasses import dataclass, field
 from stream.core.events import Timer
 from stream.core.state import APPLIED, Source
 from stream.runtime.clock import WallClock
-from stream.runtime.conversations import Applied, Conversations, Input, Knowledge
+from stream.runtime.conversations import Applied, Conversations, Input
 from stream.runtime.customers import Contacted, Told, last_tick
 from stream.runtime.kafka import customers, outputs
 from stream.runtime.kafka.changelog import Coverage, Replay
 from stream.runtime.kafka.customers import CustomerSide
 from stream.runtime.kafka.decoding import decode, record_of
-from stream.runtime.kafka.exits import describe
 from stream.runtime.kafka.feed import Record
 from stream.runtime.kafka.inbox import Fed, Inbox
-from stream.runtime.kafka.pace import Pace
 from stream.runtime.kafka.poison import too_many
 from stream.runtime.kafka.publisher import Confirmation, Row, confirm
 from stream.runtime.kafka.shared import Shared
+from stream.runtime.kafka.slices import Slices, portions
 from stream.runtime.kafka.snapshots import Image
 from stream.runtime.kafka.versions import readable
 from stream.wire import InvalidMessage, Reason
@@ -51,7 +50,7 @@ LOAD_CHUNK = 500
 class _Batch:
     """What is under way: the batches read, what they made, and its confirmations."""
 
-    fed: Sequence[Fed]
+    fed: list[Fed] = field(default_factory=list)
     outputs: list[Confirmation] = field(default_factory=list)
     states: list[Row] = field(default_factory=list)
     customers: list[Row] = field(default_factory=list)
@@ -89,7 +88,7 @@ class ConversationProcessor:
         self._states_read = asyncio.Event()
         self.covered = Coverage()
         """Up to where memory has what the changelog has."""
-        self._pace = Pace()
+        self._slices = Slices(self.conversations, shared.knowledge, shared.applying)
         # Batches go on in the order in which they were applied, those that time alone made too.
         self._applying = asyncio.Lock()
         # Customers are read back last, and messages must not wait for that behind a contact.
@@ -210,7 +209,6 @@ class ConversationProcessor:
         await self._recover()
         while True:
             fed = await self._next()
-            await self._shared.heartbeats.sure()
             async with self._applying:
                 await self._process(fed)
 
@@ -237,8 +235,29 @@ class ConversationProcessor:
             await self.inbox.more(left)
 
     async def _process(self, fed: Sequence[Fed]) -> None:
+        """Apply what was taken, portion by portion; outputs leave with each, the states when all is applied.
+
+        Where the partition is handed over meanwhile, the portions that are left will be read again.
+        """
+        batch, written = _Batch(), Applied()
+        for portion in portions(fed):
+            if not self._open.is_set():
+                break
+            await self._shared.heartbeats.sure()
+            written.merge_states(await self._go_on(portion, batch))
+            batch.fed += portion
+        self._slices.end(written)
+        batch.states = outputs.state_rows(written)
+        for one in batch.fed:
+            if self._sources[one.batch.topic] is Source.MESSAGES:
+                self.position = one.batch.last_offset + 1
+        batch.begun = time.perf_counter()
+        self._told.put_nowait(batch)
+
+    async def _go_on(self, fed: Sequence[Fed], batch: _Batch) -> Applied:
+        """Apply a portion, and hand over what it made."""
         begun = time.perf_counter()
-        batch = _Batch(fed)
+        shared = self._shared
         inputs: list[Input] = []
         contacts: list[Contacted] = []
         refused: list[tuple[Fed, Record, InvalidMessage]] = []
@@ -246,16 +265,16 @@ class ConversationProcessor:
             self._decode(one, inputs, contacts, refused)
         if refused and not self._run_known:
             await self._recall(refused[-1], ended=bool(inputs or contacts))
-        applied = await self._apply_all(fed, inputs, refused)
-        self._shared.observer.applied(inputs, applied, time.perf_counter() - begun)
+
+        def refuse(entry: Input, problem: InvalidMessage) -> None:
+            owner, record = record_of(entry.source, entry.offset, fed, self._sources)
+            self._refuse(owner, record, problem, refused)
+
+        applied = await self._slices.go_on(inputs, refuse)
+        shared.observer.applied(inputs, applied, time.perf_counter() - begun)
         told = await self._apply_contacts(fed, contacts, last_tick(inputs), refused)
-        for one in fed:
-            if self._sources[one.batch.topic] is Source.MESSAGES:
-                self.position = one.batch.last_offset + 1
-        batch.states, batch.customers = outputs.state_rows(applied), customers.rows(told)
-        batch.begun = time.perf_counter()
-        shared = self._shared
-        batch.outputs = await outputs.tell(
+        batch.customers += customers.rows(told)
+        batch.outputs += await outputs.tell(
             shared.publisher,
             shared.names,
             self.number,
@@ -267,7 +286,7 @@ class ConversationProcessor:
         batch.outputs += await outputs.tell_amended(shared.publisher, shared.names, told, shared.zone)
         for one, record, problem in refused:
             batch.outputs.append(await self._bury(one, record, problem))
-        self._told.put_nowait(batch)
+        return applied
 
     def _decode(
         self,
@@ -328,69 +347,6 @@ class ConversationProcessor:
         if self.position == self._began and not ended:
             self._poison += await self._shared.buried_before(self.number, self.position)
             self._refuse_run(*last)
-
-    async def _apply_all(
-        self,
-        fed: Sequence[Fed],
-        inputs: list[Input],
-        refused: list[tuple[Fed, Record, InvalidMessage]],
-    ) -> Applied:
-        """Apply in slices, and let the loop turn to other work between them: alerts are on their way too."""
-        done = Applied()
-        at = 0
-        while at < len(inputs):
-            applying = self._shared.applying
-            await applying.acquire()
-            # Given back in the loop's next turn, not in this one: a turn has one slice, of any partition.
-            asyncio.get_running_loop().call_soon(applying.release)
-            begun = time.perf_counter()
-            part = inputs[at : at + self._pace.records]
-            applied = self._apply(fed, part, refused)
-            self._pace.took(len(part), time.perf_counter() - begun)
-            if at:
-                done.merge(applied)
-            else:
-                done = applied
-            at += len(part)
-        return done
-
-    def _apply(
-        self,
-        fed: Sequence[Fed],
-        inputs: list[Input],
-        refused: list[tuple[Fed, Record, InvalidMessage]],
-    ) -> Applied:
-        knowledge = self._shared.knowledge()
-        try:
-            return self.conversations.apply(knowledge, inputs)
-        except Exception as error:
-            # A tick writes back on its way, so a batch with one cannot be tried again.
-            if last_tick(inputs) is not None:
-                raise
-            logger.error(  # noqa: TRY400 - an exception's own text may quote the message
-                "a batch of partition %d cannot be applied, trying one by one: %s",
-                self.number,
-                describe(error),
-            )
-        return self._apply_singly(knowledge, fed, inputs, refused)
-
-    def _apply_singly(
-        self,
-        knowledge: Knowledge,
-        fed: Sequence[Fed],
-        inputs: list[Input],
-        refused: list[tuple[Fed, Record, InvalidMessage]],
-    ) -> Applied:
-        """Leave out the record that our own code cannot bear: one bug must not stop a partition."""
-        done = Applied()
-        for entry in inputs:
-            try:
-                done.merge(self.conversations.apply(knowledge, [entry]))
-            except Exception as error:  # noqa: BLE001 - any bug; the traceback was just logged
-                problem = InvalidMessage(Reason.INTERNAL, type(error).__name__)
-                owner, record = record_of(entry.source, entry.offset, fed, self._sources)
-                self._refuse(owner, record, problem, refused)
-        return done
 
     async def _bury(self, fed: Fed, record: Record, problem: InvalidMessage) -> Confirmation:
         self._shared.observer.dead(problem.reason)
@@ -465,7 +421,7 @@ class ConversationProcessor:
         if not gone:
             self._free_slot()
             return 0
-        self._told.put_nowait(_Batch((), states=[Row(name.encode(), None) for name in gone]))
+        self._told.put_nowait(_Batch(states=[Row(name.encode(), None) for name in gone]))
         return len(gone)
 
     async def advance_customers(self, until: int, most: int) -> bool:
@@ -483,7 +439,7 @@ class ConversationProcessor:
             limits = self._shared.knowledge().book.limits
             told = self.side.customers.advance(limits, until, most)
             self._shared.observer.told(told)
-            self._told.put_nowait(_Batch((), customers=customers.rows(told)))
+            self._told.put_nowait(_Batch(customers=customers.rows(told)))
         return True
 
     async def image(self) -> tuple[Image, int] | None:
