@@ -39,19 +39,18 @@ def until(state: State) -> int:
 
 def lay(state: State) -> None:
     """Lay the ended clocks aside, behind those that are there already."""
+    if not state.settled:
+        return
     ended = [clock for clock in state.settled if clock.stopped_at is not None]
     if not ended:
         return
-    if len(ended) == len(state.settled):
-        state.settled = []
-    else:
-        state.settled = [clock for clock in state.settled if clock.stopped_at is None]
+    state.settled = [clock for clock in state.settled if clock.stopped_at is None]
     packed = state.aside
     base = int.from_bytes(packed[7:_HEAD], "big") if packed else ended[0].started_at
     latest = max(until(state), *[clock.stopped_at or 0 for clock in ended])
     number = count(state) + len(ended)
     head = bytes((number,)) + latest.to_bytes(6, "big") + base.to_bytes(6, "big")
-    state.aside = b"".join((head, packed[_HEAD:], *(_encode(_pack(clock, base)) for clock in ended)))
+    state.aside = b"".join((head, packed[_HEAD:], *[_encode(_pack(clock, base)) for clock in ended]))
 
 
 def recall(state: State) -> None:
@@ -72,21 +71,17 @@ def _pack(clock: Clock, base: int) -> list[Any]:
         clock.policy,
         clock.started_at - base,
         clock.stopped_at - clock.started_at,
-        clock.state.value,
+        clock.state,
         clock.moments,
         clock.fired,
         clock.target,
-        clock.counted.value,
-        clock.issue,
-        clock.party,
-        None if clock.paused_at is None else clock.paused_at - base,
-        clock.stood_ms,
     ]
-    usual = list(_USUAL)
-    while usual and fields[-1] == usual[-1]:
-        fields.pop()
-        usual.pop()
-    return fields
+    paused = None if clock.paused_at is None else clock.paused_at - base
+    last = (clock.counted, clock.issue, clock.party, paused, clock.stood_ms)
+    told = len(last)
+    while told and last[told - 1] == _USUAL[told - 1]:
+        told -= 1
+    return [*fields, *last[:told]]
 
 
 def _unpack(

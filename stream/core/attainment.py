@@ -66,14 +66,15 @@ def decide(book: RuleBook, state: State, *, last: bool = False) -> tuple[Decided
 
     ``last``: the conversation is let go, and all its clocks with it.
     """
-    moved = clocks.all_of(state) if last else state.moved
+    moved, kept = (clocks.all_of(state), []) if last else (state.moved, clocks.at_hand(state))
     found: list[Decided] = []
     for clock in moved:
-        if clocks.kind(state, clock) != clocks.RULE:
-            final = last or not any(clock is kept for kept in clocks.at_hand(state))
-            one = _decided(book, state, clock, final=final)
-            if one is not None:
-                found.append(one)
+        if clock.state in _BY_STATE and clock.counted is not Counted.FINAL:
+            kind = clocks.kind(state, clock)
+            if kind != clocks.RULE:
+                one = _decided(book, state, clock, kind, final=clock not in kept)
+                if one is not None:
+                    found.append(one)
     state.moved.clear()
     return tuple(found)
 
@@ -87,9 +88,9 @@ def leg_of(book: RuleBook, state: State, clock: Clock) -> str:
 _SUBJECTS: Final = frozenset(Subject)
 
 
-def _decided(book: RuleBook, state: State, clock: Clock, *, final: bool) -> Decided | None:
-    verdict = _BY_STATE.get(clock.state)
-    if verdict is None or clock.counted is Counted.FINAL or (clock.state in _PROVISIONAL and not final):
+def _decided(book: RuleBook, state: State, clock: Clock, kind: str, *, final: bool) -> Decided | None:
+    verdict = _BY_STATE[clock.state]
+    if clock.state in _PROVISIONAL and not final:
         return None
     over = None
     said: Verdict | None = verdict
@@ -104,7 +105,6 @@ def _decided(book: RuleBook, state: State, clock: Clock, *, final: bool) -> Deci
         if said is None and over is None:
             return None
         clock.counted = Counted.MISSED if over is None else Counted.OVER
-    kind = clocks.kind(state, clock)
     return Decided(kind, state.names[clock.policy], leg_of(book, state, clock), said, over)
 
 

@@ -62,6 +62,11 @@ class ClockPolicy:
     warn_before_ms: tuple[int, ...] = ()
     grace_ms: int = 0
     days: Calendar | None = None
+    _amounts_ms: tuple[int, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        after = (self.target_ms + after for after, _ in self.escalate)
+        object.__setattr__(self, "_amounts_ms", (*self.warn_ms, self.target_ms, *after))
 
     @property
     def asks(self) -> int:
@@ -74,15 +79,16 @@ class ClockPolicy:
             calendar, titles = self.promotions
             if calendar.promotion(t) not in titles:
                 return False
-        return all(attributes.get(key) in known for key, known in self.match)
+        return not self.match or all(attributes.get(key) in known for key, known in self.match)
 
     def moments(self, start: int, stood_ms: int = 0) -> list[int]:
         """Return when something is told of a clock that started at ``start`` and stood still so long.
 
         In milliseconds from the start; the target is number ``len(warn_ms)``.
         """
-        amounts = [*self.warn_ms, self.target_ms, *(self.target_ms + after for after, _ in self.escalate)]
-        return [self.worktime.add(start, amount + stood_ms) - start for amount in amounts]
+        if self.worktime.calendar is None:  # the same wherever it starts
+            return [amount + stood_ms for amount in self._amounts_ms]
+        return [self.worktime.add(start, amount + stood_ms) - start for amount in self._amounts_ms]
 
     def moments_until(self, start: int, deadline: int, since: int) -> tuple[list[int], int]:
         """Return the moments of a clock whose target is ``deadline``, and which of them that is.
@@ -155,7 +161,10 @@ class RuleBook:
 
     def clock_policy(self, kind: str, attributes: Mapping[str, str], t: int) -> ClockPolicy | None:
         """Return the policy for a clock that starts at ``t``: of those that hold the first in order."""
-        return next((one for one in self._clocks_of.get(kind, ()) if one.holds(attributes, t)), None)
+        for policy in self._clocks_of.get(kind, ()):
+            if policy.holds(attributes, t):
+                return policy
+        return None
 
     def clock_policy_by_id(self, policy_id: str) -> ClockPolicy | None:
         """Return a policy by its id."""

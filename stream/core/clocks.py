@@ -281,12 +281,12 @@ def at_hand(state: State) -> list[Clock]:
 
     Of those that have, the ones that are not laid aside.
     """
-    return [*reversed(state.running), *reversed(state.paused), *reversed(state.settled)]
+    return [*state.settled, *state.paused, *state.running][::-1]
 
 
 def not_over_by(state: State, t: int) -> list[Clock]:
     """Return the clocks that had not ended by ``t``, those that started later too."""
-    if t < aside.until(state):
+    if state.aside and t < aside.until(state):
         aside.recall(state)
     return [clock for clock in at_hand(state) if clock.stopped_at is None or t < clock.stopped_at]
 
@@ -467,7 +467,7 @@ def _end(state: State, clock: Clock, at: int, happening: Happening) -> tuple[Fir
 def _settle(state: State, clock: Clock) -> None:
     """Put a clock with nothing more to tell behind those that settled before; the oldest are let go."""
     _put(state, clock, state.settled)
-    if aside.count(state) + len(state.settled) > SETTLED_LIMIT:
+    if len(state.settled) + aside.count(state) > SETTLED_LIMIT:
         aside.recall(state)
         state.moved += state.settled[:-SETTLED_LIMIT]
         del state.settled[:-SETTLED_LIMIT]
@@ -476,10 +476,9 @@ def _settle(state: State, clock: Clock) -> None:
 def _put(state: State, clock: Clock, where: list[Clock]) -> None:
     """Move the clock to one of the state's lists; the running ones stand in the order of their start."""
     for listed in (state.running, state.paused, state.settled):
-        for index, one in enumerate(listed):
-            if one is clock:
-                del listed[index]
-                break
+        if clock in listed:  # no other one has its kind and number
+            listed.remove(clock)
+            break
     where.append(clock)
     if where is state.running:
         where.sort(key=lambda one: one.started_at)

@@ -15,7 +15,7 @@ def stable_id(*parts: str | int) -> str:
 
     Each part is written with its length, so ("ab", "c") and ("a", "bc") differ.
     """
-    text = "".join(f"{len(part)}:{part}" if isinstance(part, str) else f"i{part}:" for part in parts)
+    text = "".join([f"{len(part)}:{part}" if isinstance(part, str) else f"i{part}:" for part in parts])
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=_ID_BYTES).hexdigest()
 
 

@@ -15,6 +15,8 @@ from stream.core.work import Work, role_counts
 
 _NO_SCORES = Scores()
 
+_SEEN_SIZE = SEEN_LIMIT * MARK_SIZE
+
 # Plain words: a mapping with members of an enum among its keys is slower to look up, and to encode.
 _WORDS = {role: role.value for role in Role}
 
@@ -34,10 +36,12 @@ def apply(work: Work, event: Message, t: int) -> None:
     elif role is Role.AGENT:
         if event.content.text and work.annotation.reading is not None:
             judge.hear_desk(state.scores.views, work.annotation.reading)
-        work.take_back(service.agent_said(work.book, state, event.sender, t))
+        if wrong := service.agent_said(work.book, state, event.sender, t):
+            work.take_back(wrong)
     elif role is Role.BOT:
         work.take_back(service.bot_said(state, t))
-    work.take_back(kinds.heard(work.book, state, kinds.Heard(event, work.annotation, t)))
+    if wrong := kinds.heard(work.book, state, kinds.Heard(event, work.annotation, t)):
+        work.take_back(wrong)
     _apply_rules(work, event, word, t)
     if role is not Role.SYSTEM:
         state.last_role = word
@@ -45,13 +49,15 @@ def apply(work: Work, event: Message, t: int) -> None:
 
 def note(state: State, event: Message) -> bool:
     """Note the message among the last that were applied; return False where it is one of them already."""
-    known = mark(event.message_id)[:MARK_SIZE]
-    at = state.seen.find(known)
-    while at >= 0 and at % MARK_SIZE:
-        at = state.seen.find(known, at + 1)  # across two marks: a coincidence
-    if at >= 0:
-        return False
-    state.seen = (state.seen + known)[-SEEN_LIMIT * MARK_SIZE :]
+    known, seen = mark(event.message_id)[:MARK_SIZE], state.seen
+    at = seen.find(known)
+    while at >= 0:
+        if at % MARK_SIZE == 0:
+            return False
+        at = seen.find(known, at + 1)  # across two marks: a coincidence
+    if len(seen) >= _SEEN_SIZE:
+        seen = seen[MARK_SIZE - _SEEN_SIZE :]
+    state.seen = seen + known
     return True
 
 

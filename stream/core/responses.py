@@ -33,7 +33,7 @@ def of(state: State, definitions: Iterable[str]) -> dict[str, tuple[ResponseUnit
         state.attributes.get(LEFT_MESSAGE, "").lower() not in _NO,
     )
     return {
-        name: tuple(unit_of(one, dropped) for one in DEFINITIONS[name].contribute(conversation))
+        name: tuple([unit_of(one, dropped) for one in DEFINITIONS[name].contribute(conversation)])
         for name in definitions
     }
 

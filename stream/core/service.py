@@ -24,17 +24,17 @@ def customer_said(book: RuleBook, state: State, t: int) -> None:
     if state.human_at is not None and t <= state.human_at:
         return  # came late: a person has answered since
     turn = state.turns[-1] if state.turns else None
-    if turn is not None and turn.answered_at is None and not _left_before(state, t):
-        turn.last_at = max(turn.last_at, t)
+    if turn is not None and turn.answered_ms is None and not _left_before(state, t):
+        turn.last_ms = max(turn.last_ms, t - turn.opened_at)
     elif not state.bot_stage:
         _open_turn(book, state, t)
 
 
 def _left_before(state: State, t: int) -> bool:
     """Return whether a close ended the open turn's clock: who comes back afterwards waits anew."""
-    names = state.names
-    if any(clock.stopped_at is None and names[clock.kind] in RESPONSES for clock in clocks.at_hand(state)):
-        return False
+    for clock in clocks.at_hand(state):
+        if clock.stopped_at is None and state.names[clock.kind] in RESPONSES:
+            return False
     latest = max(clocks.of_kinds(state, RESPONSES), key=_started_at, default=None)
     if latest is None or latest.state not in {ClockState.STOPPED, ClockState.MISSED}:
         return False

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from enum import StrEnum
 from functools import lru_cache
-from typing import Final
 
 from stream.core import clocks
 from stream.core.state import Clock, ClockState, State
@@ -45,19 +44,16 @@ def look(state: State) -> tuple[tuple[tuple[str, Standing], ...], tuple[tuple[st
 
     Asked after every event, so quick where nothing is open.
     """
-    past_all = [clock for clock in state.settled if clock.stopped_at is None]
-    if not past_all and not state.running and not state.paused:
-        return (), ()
-    found = [
-        (kind, of(clock), clock.target_at)
-        for clock in (*state.running, *state.paused, *past_all)
-        if clock.stopped_at is None and (kind := clocks.kind(state, clock)) != clocks.RULE
-    ]
-    late = [(kind, target_at) for kind, stands, target_at in found if stands is _BREACHED]
-    return _shared(tuple([(kind, stands) for kind, stands, _ in found])), tuple(late)
-
-
-_BREACHED: Final = Standing.BREACHED
+    found: list[tuple[str, Standing]] = []
+    late: list[tuple[str, int]] = []
+    for listed in (state.running, state.paused, state.settled):
+        for clock in listed:
+            if clock.stopped_at is None and (kind := clocks.kind(state, clock)) != clocks.RULE:
+                stands = of(clock)
+                found.append((kind, stands))
+                if stands is Standing.BREACHED:
+                    late.append((kind, clock.target_at))
+    return (_shared(tuple(found)), tuple(late)) if found else ((), ())
 
 
 @lru_cache(maxsize=4096)

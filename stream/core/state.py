@@ -335,6 +335,9 @@ _SEEN, _TURNS = 11, 12
 # From a version to the next, on the decoded array of fields.
 MIGRATIONS: Mapping[int, Callable[[list[Any]], list[Any]]] = {1: _to_2, 2: _to_3}
 
+# fixarray(2), then the version as a positive fixint: so begins every record that this code writes.
+_BEGINS = bytes((0x92, VERSION))
+
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(_Record)
 _plain = msgspec.msgpack.Decoder(list[Any])
@@ -358,8 +361,7 @@ def decode(
         msgspec.DecodeError: The bytes are no record.
         msgspec.ValidationError: The record's fields have wrong types.
     """
-    # fixarray(2), then the version as a positive fixint: true of every record this code writes.
-    if version == VERSION and raw[:2] == bytes((0x92, VERSION)):
+    if version == VERSION and raw.startswith(_BEGINS):
         return _decoder.decode(raw).state
     found, fields = _plain.decode(raw)
     if found > version:

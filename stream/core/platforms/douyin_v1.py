@@ -42,7 +42,7 @@ IN_TIME_MS: Final = 180_000
 def contribute(conversation: Conversation) -> tuple[Contribution, ...]:
     """Return the customer's messages, each with the answer that came first after it."""
     waits = messages(conversation, conversation.people, conversation.reached)
-    return tuple(_judged(conversation, turn) for turn in waits)
+    return tuple([_judged(conversation, turn) for turn in waits])
 
 
 def _judged(conversation: Conversation, turn: Turn) -> Contribution:

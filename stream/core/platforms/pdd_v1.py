@@ -42,7 +42,8 @@ def contribute(conversation: Conversation) -> tuple[Contribution, ...]:
     """Return the customer's messages, each with the answer that came first after it."""
     lines = conversation.lines
     answers = [person or is_bot(line) for person, line in zip(conversation.people, lines, strict=True)]
-    return tuple(_judged(conversation, turn) for turn in messages(conversation, answers, [True] * len(lines)))
+    waits = messages(conversation, answers, [True] * len(lines))
+    return tuple([_judged(conversation, turn) for turn in waits])
 
 
 def _judged(conversation: Conversation, turn: Turn) -> Contribution:

@@ -28,7 +28,7 @@ ID: Final = "plain"
 
 def contribute(conversation: Conversation) -> tuple[Contribution, ...]:
     """Return the turns."""
-    return tuple(_judged(conversation, turn) for turn in turns(conversation))
+    return tuple([_judged(conversation, turn) for turn in turns(conversation)])
 
 
 def _judged(conversation: Conversation, turn: Turn) -> Contribution:

@@ -44,7 +44,7 @@ IN_TIME_MS: Final = 180_000
 
 def contribute(conversation: Conversation) -> tuple[Contribution, ...]:
     """Return the turns of each account."""
-    return by_time(_judged(conversation, turn) for turn in turns(conversation, by_account=True))
+    return tuple([_judged(conversation, turn) for turn in turns(conversation, by_account=True)])
 
 
 def _judged(conversation: Conversation, turn: Turn) -> Contribution:
