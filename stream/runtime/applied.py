@@ -35,10 +35,10 @@ Record = Finding | Alert | Score | Summary | Contact
 
 @dataclass(slots=True)
 class Applied:
-    """What a batch, or a slice of it, came to.
+    """What a batch came to.
 
     ``records`` are in the order in which they were made. ``changed`` holds the new bytes of every
-    conversation that was written; ``forgotten`` those that are gone, with the offsets they had
+    conversation the batch touched; ``forgotten`` those that are gone, with the offsets they had
     applied (a changelog keeps these until the commits have passed them).
     """
 
@@ -52,18 +52,14 @@ class Applied:
 
     def merge(self, later: Applied) -> None:
         """Add what was applied after this."""
-        self.merge_states(later)
         self.records.extend(later.records)
-        self.counted.update(later.counted)
-        self.decided.extend(later.decided)
-        self.applied += later.applied
-        self.skipped += later.skipped
-
-    def merge_states(self, later: Applied) -> None:
-        """Add the states that were written after this."""
         for conversation_id in later.changed:
             self.forgotten.pop(conversation_id, None)
         for conversation_id in later.forgotten:
             self.changed.pop(conversation_id, None)
         self.changed.update(later.changed)
         self.forgotten.update(later.forgotten)
+        self.counted.update(later.counted)
+        self.decided.extend(later.decided)
+        self.applied += later.applied
+        self.skipped += later.skipped

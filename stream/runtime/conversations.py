@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from msgspec.structs import replace
@@ -29,7 +29,17 @@ from stream.core.state import APPLIED, State
 from stream.runtime.applied import Applied, Input, Knowledge, Record
 from stream.runtime.held import DERIVATION, Held, derive, write
 
-__all__ = ["DERIVATION", "Applied", "Conversations", "Held", "Input", "Knowledge", "Record"]
+__all__ = [
+    "DERIVATION",
+    "Applied",
+    "Conversations",
+    "Held",
+    "Input",
+    "Knowledge",
+    "Reading",
+    "Record",
+    "conversation_of",
+]
 
 # Stale heap entries are swept when they outnumber the conversations so many times over.
 _SWEEP_FACTOR = 4
@@ -37,9 +47,9 @@ _SWEEP_MINIMUM = 1024
 
 _NOTHING = (-1,) * len(APPLIED)
 
-# A message's annotation, and the rules it concerns.
-_Read = tuple[Annotation, Sequence[Rule] | None]
-_UNREAD: _Read = (EMPTY, None)
+Reading = tuple[Annotation, Sequence[Rule] | None]
+"""A message's annotation, and the rules it concerns."""
+_UNREAD: Reading = (EMPTY, None)
 
 
 class Conversations:
@@ -50,9 +60,6 @@ class Conversations:
         self._dues: list[tuple[int, str]] = []
         # Offsets that a forgotten conversation had applied, until the source's commits have passed them.
         self._gone: dict[str, tuple[int, ...]] = {}
-        # Of the batch under way: the states it has changed, None of those that ended, with their offsets.
-        self._working: dict[str, State | None] = {}
-        self._leaving: dict[str, tuple[int, ...]] = {}
         self._source_partition = source_partition
         self._conversation_url = conversation_url
 
@@ -131,59 +138,39 @@ class Conversations:
 
     # Applying -----------------------------------------------------------------------------------
 
-    def apply(self, knowledge: Knowledge, inputs: Sequence[Input]) -> Applied:
-        """Apply a batch in order and hold what it came to; a batch that fails leaves all as it was."""
-        try:
-            done = self.go_on(knowledge, inputs)
-            self.write(knowledge, done)
-        except BaseException:
-            self.drop()
-            raise
-        return done
+    def apply(
+        self, knowledge: Knowledge, inputs: Sequence[Input], reads: Sequence[Reading] | None = None
+    ) -> Applied:
+        """Apply a batch in order; a tick lets every conversation's clocks come due first.
 
-    def go_on(self, knowledge: Knowledge, inputs: Sequence[Input]) -> Applied:
-        """Apply a slice of a batch: a tick lets every conversation's clocks come due first.
-
-        A conversation is read before the first event of it in any slice. Until ``write`` whoever asks for a
-        state, or for what is due, hears of it as it was before the batch. Where a slice fails, ``drop`` all.
+        A conversation is read before the first event of it and written behind the last: while it is
+        worked on it stays in the processor's cache, where states kept decoded would not be. What was
+        written is held when the whole batch is done: one that fails leaves all as it was. ``reads`` is
+        what ``read`` says of the inputs, where it was asked for more of them at once.
         """
         done = Applied()
-        for entry, read in zip(inputs, self._read(knowledge, inputs), strict=True):
-            name = _conversation_of(entry.item)
+        texts = self.read(knowledge, inputs) if reads is None else reads
+        names = [conversation_of(entry) for entry in inputs]
+        last = {name: place for place, name in enumerate(names)}
+        working: dict[str, State | None] = {}
+        written: dict[str, Held | None] = {}
+        for place, (entry, name, read) in enumerate(zip(inputs, names, texts, strict=True)):
             if name is not None:
-                self._apply_one(knowledge, entry, name, read, done)
+                self._apply_one(knowledge, entry, name, read, working, done)
+                if last[name] == place and name in working:
+                    written[name] = _write(knowledge, working.pop(name))
             elif isinstance(entry.item, Received) and isinstance(entry.item.event, Tick):
-                self.write(knowledge, done)
+                written.update({name: _write(knowledge, state) for name, state in working.items()})
+                self._commit(written, done)
+                working, written = {}, {}
                 self._tick(knowledge, entry.item.t, done)
             else:  # news of no conversation (an agent's presence in the shop)
                 done.counted["no_conversation"] += 1
+        self._commit(written, done)
         return done
 
-    def write(self, knowledge: Knowledge, done: Applied) -> None:
-        """Hold what the slices so far came to; ``done`` gets the records that changed and what is gone."""
-        limits = knowledge.book.limits
-        written = {
-            name: None if state is None else write(limits, state) for name, state in self._working.items()
-        }
-        for name, held in written.items():
-            if held is None:
-                self._held.pop(name, None)
-                done.changed.pop(name, None)
-                done.forgotten[name] = applied = self._leaving[name]
-                if applied != _NOTHING:
-                    self._gone[name] = applied
-            else:
-                self._hold(name, held)
-                self._gone.pop(name, None)
-                done.changed[name] = held.raw
-                done.forgotten.pop(name, None)
-        self.drop()
-
-    def drop(self) -> None:
-        """Let what was not written be as if it had never been applied."""
-        self._working, self._leaving = {}, {}
-
-    def _read(self, knowledge: Knowledge, inputs: Sequence[Input]) -> list[_Read]:
+    @staticmethod
+    def read(knowledge: Knowledge, inputs: Sequence[Input]) -> list[Reading]:
         """Return what there is to know of each input's text alone, which is cheaper for many together."""
         texts: list[str] = []
         scored: list[bool] = []
@@ -207,17 +194,18 @@ class Conversations:
         knowledge: Knowledge,
         entry: Input,
         conversation_id: str,
-        read: _Read,
+        read: Reading,
+        working: dict[str, State | None],
         done: Applied,
     ) -> None:
         item, source, offset = entry
-        working = self._working
         if conversation_id in working:
             state = working[conversation_id]
         else:
             held = self._held.get(conversation_id)
             state = None if held is None else states.decode(held.raw)
-        applied = self._applied(conversation_id) if state is None else state.applied
+        applied: Sequence[int]
+        applied = self._gone.get(conversation_id, _NOTHING) if state is None else state.applied
         if 0 <= offset <= applied[source]:
             done.skipped += 1
             return
@@ -236,16 +224,13 @@ class Conversations:
         if offset >= 0:
             offsets[source] = offset
         if after is None:
-            self._leaving[conversation_id] = tuple(offsets)
+            self._forget(conversation_id, tuple(offsets), done)
         else:
             after.applied = offsets
+            self._gone.pop(conversation_id, None)
+            done.forgotten.pop(conversation_id, None)
         working[conversation_id] = after
         done.applied += 1
-
-    def _applied(self, conversation_id: str) -> Sequence[int]:
-        """Return the offsets that a conversation of which nothing is left had applied."""
-        leaving = self._leaving.get(conversation_id)
-        return self._gone.get(conversation_id, _NOTHING) if leaving is None else leaving
 
     def _bring_forward(self, knowledge: Knowledge, state: State, t: int, done: Applied) -> State | None:
         """Let what comes due before ``t`` speak with what is known until then.
@@ -256,6 +241,11 @@ class Conversations:
         step = engine.advance(knowledge.book, state, t)
         self._gather(knowledge, step, state, done)
         return step.state
+
+    def _forget(self, conversation_id: str, applied: tuple[int, ...], done: Applied) -> None:
+        done.forgotten[conversation_id] = applied
+        if applied != _NOTHING:
+            self._gone[conversation_id] = applied
 
     def _gather(self, knowledge: Knowledge, step: Step, state: State | None, done: Applied) -> None:
         records = done.records
@@ -283,6 +273,16 @@ class Conversations:
             done.counted.update(step.counted)
         if step.decided:
             done.decided.extend(step.decided)
+
+    def _commit(self, written: Mapping[str, Held | None], done: Applied) -> None:
+        """Hold what was written, and let go of what is gone."""
+        for conversation_id, held in written.items():
+            if held is None:
+                self._held.pop(conversation_id, None)
+                done.changed.pop(conversation_id, None)
+            else:
+                self._hold(conversation_id, held)
+                done.changed[conversation_id] = held.raw
 
     # Time -----------------------------------------------------------------------------------------
 
@@ -345,10 +345,9 @@ class Conversations:
             state = states.decode(held.raw)
             step = engine.advance(knowledge.book, state, until)
             self._gather(knowledge, step, state, done)
-            self._working[conversation_id] = step.state
             if step.state is None:
-                self._leaving[conversation_id] = tuple(state.applied)
-            self.write(knowledge, done)
+                self._forget(conversation_id, tuple(state.applied), done)
+            self._commit({conversation_id: _write(knowledge, step.state)}, done)
 
     def close_all(self, knowledge: Knowledge, at: int) -> Applied:
         """Close what is still open at ``at`` (``inferred``): the end of a recorded day."""
@@ -357,12 +356,17 @@ class Conversations:
             state = states.decode(self._held[conversation_id].raw)
             step = engine.close(knowledge.book, state, at)
             self._gather(knowledge, step, state, done)
-            self._working[conversation_id] = step.state
             if step.state is None:
-                self._leaving[conversation_id] = tuple(state.applied)
-            self.write(knowledge, done)
+                self._forget(conversation_id, tuple(state.applied), done)
+            self._commit({conversation_id: _write(knowledge, step.state)}, done)
         return done
 
 
-def _conversation_of(item: Received | Timer) -> str | None:
+def conversation_of(entry: Input) -> str | None:
+    """Return whose an input is; ticks, and news of no conversation, are nobody's."""
+    item = entry.item
     return item.conversation_id if isinstance(item, Timer) else engine.conversation_of(item.event)
+
+
+def _write(knowledge: Knowledge, state: State | None) -> Held | None:
+    return None if state is None else write(knowledge.book.limits, state)

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from stream.core.events import Timer
-from stream.core.state import Source
-from stream.runtime.conversations import Applied, Conversations, Input, Knowledge
-from stream.runtime.kafka.feed import RecordBatch
-from stream.runtime.kafka.inbox import Fed
-from stream.runtime.kafka.pace import FIRST
-from stream.runtime.kafka.slices import PORTION, Slices, portions
+from stream.core import state as states
+from stream.core.events import Received, Tick, Timer
+from stream.core.state import Source, State
+from stream.core.state import decode as decode_state
+from stream.runtime.conversations import Applied, Conversations, Input, Knowledge, conversation_of
+from stream.runtime.kafka.pace import FIRST, LEAST
+from stream.runtime.kafka.slices import READ_TOGETHER, Slices, by_conversation
 from stream.runtime.knowledge import open_knowledge
 from stream.wire import InvalidMessage, Reason, decode
 from tests.integration.kafkasystem import COMPLAINT, message
@@ -41,12 +41,13 @@ class Notes:
         self.turn = 0
 
     def partition(self, number: int, applying: asyncio.Lock) -> Slices:
-        def go_on(_: Any, slice_: Sequence[Input]) -> Applied:
+        def apply(_: Any, slice_: Sequence[Input], *_reads: Any) -> Applied:
             self.applied.append((self.turn, number, [one.offset for one in slice_]))
             return Applied(applied=len(slice_))
 
         conversations: Any = Conversations()
-        conversations.go_on = go_on
+        conversations.apply = apply
+        conversations.read = lambda _, texts: texts
         nothing: Any = None
         return Slices(conversations, lambda: nothing, applying)
 
@@ -60,7 +61,7 @@ async def test_the_loop_turns_between_the_slices_of_all_partitions() -> None:
     notes, applying = Notes(), asyncio.Lock()
     parts = [notes.partition(number, applying) for number in range(3)]
     counting = asyncio.create_task(notes.count())
-    done = await asyncio.gather(*(part.go_on(inputs(4 * FIRST), never) for part in parts))
+    done = await asyncio.gather(*(part.apply(inputs(4 * FIRST), never) for part in parts))
     counting.cancel()
     assert [one.applied for one in done] == [4 * FIRST] * 3
     for number in range(3):
@@ -73,18 +74,8 @@ async def test_the_loop_turns_between_the_slices_of_all_partitions() -> None:
 
 async def test_a_short_batch_is_applied_whole() -> None:
     notes = Notes()
-    await notes.partition(0, asyncio.Lock()).go_on(inputs(FIRST), never)
+    await notes.partition(0, asyncio.Lock()).apply(inputs(FIRST), never)
     assert [slice_ for _, _, slice_ in notes.applied] == [list(range(FIRST))]
-
-
-def test_portions_keep_the_order_and_the_bound() -> None:
-    class Event:
-        def __init__(self, records: int) -> None:
-            self.value = RecordBatch("t", 0, [None] * records)  # type: ignore[list-item]
-
-    sizes = [1, PORTION, 100, 156, 1, 2 * PORTION, 3, 4]
-    found = [[len(one.batch) for one in some] for some in portions(Fed(Event(size)) for size in sizes)]
-    assert found == [[1], [PORTION], [100, 156], [1], [2 * PORTION], [3, 4]]
 
 
 # What a batch comes to, with real knowledge ---------------------------------------------------------
@@ -105,23 +96,38 @@ def chats(count: int) -> list[Input]:
     ]
 
 
-async def test_slices_of_a_batch_come_to_what_the_batch_would_and_write_each_state_once(
-    knowledge: Knowledge,
-) -> None:
-    batch = chats(3 * FIRST)
-    whole = Conversations()
+def of_each(batch: list[Input], records: list[Any]) -> dict[str, list[Any]]:
+    names = sorted({conversation_of(one) or "" for one in batch})
+    return {name: [one for one in records if one.conversation_id == name] for name in names}
+
+
+async def test_slices_of_a_batch_come_to_what_the_batch_would(knowledge: Knowledge) -> None:
+    batch = chats(READ_TOGETHER + 3 * FIRST)
+    whole, sliced = Conversations(), Conversations()
     expected = whole.apply(knowledge, batch)
+    done = await Slices(sliced, lambda: knowledge, asyncio.Lock()).apply(batch, never)
+    assert of_each(batch, done.records) == of_each(batch, expected.records)
+    assert done.changed == expected.changed
+    assert (done.counted, done.applied) == (expected.counted, expected.applied)
+    assert dict(sliced.raw()) == dict(whole.raw())
+
+
+async def test_conversations_mixed_in_a_batch_are_read_once_each(
+    knowledge: Knowledge, monkeypatch: pytest.MonkeyPatch
+) -> None:
     conversations = Conversations()
+    conversations.apply(knowledge, chats(9))
+    read: list[bytes] = []
+
+    def noted(raw: bytes) -> State:
+        read.append(raw)
+        return decode_state(raw)
+
+    monkeypatch.setattr(states, "decode", noted)
+    batch = chats(READ_TOGETHER)[9:]
     slices = Slices(conversations, lambda: knowledge, asyncio.Lock())
-    done = Applied()
-    for at in range(0, len(batch), 50):
-        some = await slices.go_on(batch[at : at + 50], never)
-        assert not some.changed
-        assert not len(conversations), "nothing is held before the end"
-        done.merge(some)
-    slices.end(done)
-    assert done == expected
-    assert dict(conversations.raw()) == dict(whole.raw())
+    await slices.apply(batch, never)
+    assert len(read) < 9 + len(batch) // LEAST, "once, and once more where a slice ends amid its events"
 
 
 async def test_input_that_breaks_our_code_is_left_out_and_everything_else_is_told_once(
@@ -129,24 +135,32 @@ async def test_input_that_breaks_our_code_is_left_out_and_everything_else_is_tol
 ) -> None:
     batch = chats(120)
     bad = 83
-    expected = Conversations().apply(knowledge, [one for one in batch if one.offset != bad])
+    rest = [one for one in batch if one.offset != bad]
+    expected = Conversations().apply(knowledge, rest)
     conversations = Conversations()
     apply_one = conversations._apply_one
 
-    def breaking(known: Knowledge, entry: Input, *rest: Any) -> None:
-        apply_one(known, entry, *rest)
+    def breaking(known: Knowledge, entry: Input, *others: Any) -> None:
+        apply_one(known, entry, *others)
         if entry.offset == bad:
             raise ValueError
 
     monkeypatch.setattr(conversations, "_apply_one", breaking)
-    slices = Slices(conversations, lambda: knowledge, asyncio.Lock())
     refused: list[tuple[int, Reason]] = []
-    done = Applied()
-    for at in range(0, len(batch), 40):
-        some = batch[at : at + 40]
-        done.merge(await slices.go_on(some, lambda entry, why: refused.append((entry.offset, why.reason))))
-    slices.end(done)
+    slices = Slices(conversations, lambda: knowledge, asyncio.Lock())
+    done = await slices.apply(batch, lambda entry, why: refused.append((entry.offset, why.reason)))
     assert refused == [(bad, Reason.INTERNAL)]
-    assert done.records == expected.records
+    assert of_each(rest, done.records) == of_each(rest, expected.records)
     assert done.changed == expected.changed
-    assert done.applied == len(batch) - 1
+    assert done.applied == len(rest)
+
+
+def test_nothing_is_moved_across_a_tick() -> None:
+    def named(name: str | None, offset: int) -> Input:
+        if name is None:
+            return Input(Received(Tick(at=offset), offset), Source.MESSAGES, offset)
+        return Input(Timer(conversation_id=name, clock_id="k", due=1), Source.TIMERS, offset)
+
+    order = ["a", "b", "a", None, "b", "a", "b", "c", None, None, "a"]
+    found = by_conversation([named(name, place) for place, name in enumerate(order)])
+    assert [one.offset for one in found] == [0, 2, 1, 3, 4, 6, 5, 7, 8, 9, 10]

@@ -17,9 +17,8 @@ from faust.tables.manager import TableManager
 
 from stream.runtime.kafka import client
 from stream.runtime.kafka.commits import commit_in_order
-from stream.runtime.kafka.feed import BatchSchema, batch_scheduler
+from stream.runtime.kafka.feed import MAX_RECORDS, BatchSchema, batch_scheduler
 from stream.runtime.kafka.membership import CoPartitioner
-from stream.runtime.kafka.slices import PORTION
 from stream.settings import Settings
 
 BUFFERED_BATCHES = 16
@@ -69,7 +68,7 @@ def create_app(
         # A new group begins with what is there: nothing sent before the first worker is lost.
         consumer_auto_offset_reset="earliest",
         consumer_max_fetch_size=kafka.batch.max_bytes,
-        ConsumerScheduler=batch_scheduler(min(kafka.batch.records, PORTION), kafka.batch.max_bytes),
+        ConsumerScheduler=batch_scheduler(min(kafka.batch.records, MAX_RECORDS), kafka.batch.max_bytes),
         stream_buffer_maxsize=BUFFERED_BATCHES,
         # On a rebalance we finish what is under way ourselves, within a bound; Faust's wait has none.
         stream_wait_empty=False,

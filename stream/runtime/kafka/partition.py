@@ -3,9 +3,9 @@
 Three stages, each a task, joined by queues, so that several batches are under way and yet every effect
 keeps its order:
 
-1. *work*: decode, apply to the conversations (contacts: to the customers) in memory, portion by portion, each
-   with its outputs and dead letters handed to the producer;
-2. *keep*: once those are confirmed, hand the changed states of all portions to the changelogs;
+1. *work*: decode, apply to the conversations (contacts: to the customers) in memory, hand outputs and dead
+   letters to the producer;
+2. *keep*: once those are confirmed, hand the changed states to the changelogs, one batch each;
 3. *finish*: once those are confirmed, acknowledge the records.
 
 So whatever the changelog says was applied, was told: after a crash between any two effects a record read
@@ -24,7 +24,7 @@ from dataclasses import dataclass, field
 from stream.core.events import Timer
 from stream.core.state import APPLIED, Source
 from stream.runtime.clock import WallClock
-from stream.runtime.conversations import Applied, Conversations, Input
+from stream.runtime.conversations import Conversations, Input
 from stream.runtime.customers import Contacted, Told, last_tick
 from stream.runtime.kafka import customers, outputs
 from stream.runtime.kafka.changelog import Coverage, Replay
@@ -35,7 +35,7 @@ from stream.runtime.kafka.inbox import Fed, Inbox
 from stream.runtime.kafka.poison import too_many
 from stream.runtime.kafka.publisher import Confirmation, Row, confirm
 from stream.runtime.kafka.shared import Shared
-from stream.runtime.kafka.slices import Slices, portions
+from stream.runtime.kafka.slices import Slices
 from stream.runtime.kafka.snapshots import Image
 from stream.runtime.kafka.versions import readable
 from stream.wire import InvalidMessage, Reason
@@ -50,7 +50,7 @@ LOAD_CHUNK = 500
 class _Batch:
     """What is under way: the batches read, what they made, and its confirmations."""
 
-    fed: list[Fed] = field(default_factory=list)
+    fed: Sequence[Fed]
     outputs: list[Confirmation] = field(default_factory=list)
     states: list[Row] = field(default_factory=list)
     customers: list[Row] = field(default_factory=list)
@@ -209,6 +209,7 @@ class ConversationProcessor:
         await self._recover()
         while True:
             fed = await self._next()
+            await self._shared.heartbeats.sure()
             async with self._applying:
                 await self._process(fed)
 
@@ -235,34 +236,14 @@ class ConversationProcessor:
             await self.inbox.more(left)
 
     async def _process(self, fed: Sequence[Fed]) -> None:
-        """Apply what was taken, portion by portion; outputs leave with each, the states when all is applied.
-
-        Where the partition is handed over meanwhile, the portions that are left will be read again.
-        """
-        batch, written = _Batch(), Applied()
-        for portion in portions(fed):
-            if not self._open.is_set():
-                break
-            await self._shared.heartbeats.sure()
-            written.merge_states(await self._go_on(portion, batch))
-            batch.fed += portion
-        self._slices.end(written)
-        batch.states = outputs.state_rows(written)
-        for one in batch.fed:
-            if self._sources[one.batch.topic] is Source.MESSAGES:
-                self.position = one.batch.last_offset + 1
-        batch.begun = time.perf_counter()
-        self._told.put_nowait(batch)
-
-    async def _go_on(self, fed: Sequence[Fed], batch: _Batch) -> Applied:
-        """Apply a portion, and hand over what it made."""
         begun = time.perf_counter()
-        shared = self._shared
+        batch, shared = _Batch(fed), self._shared
         inputs: list[Input] = []
         contacts: list[Contacted] = []
         refused: list[tuple[Fed, Record, InvalidMessage]] = []
         for one in fed:
             self._decode(one, inputs, contacts, refused)
+            await asyncio.sleep(0)
         if refused and not self._run_known:
             await self._recall(refused[-1], ended=bool(inputs or contacts))
 
@@ -270,11 +251,15 @@ class ConversationProcessor:
             owner, record = record_of(entry.source, entry.offset, fed, self._sources)
             self._refuse(owner, record, problem, refused)
 
-        applied = await self._slices.go_on(inputs, refuse)
+        applied = await self._slices.apply(inputs, refuse)
         shared.observer.applied(inputs, applied, time.perf_counter() - begun)
         told = await self._apply_contacts(fed, contacts, last_tick(inputs), refused)
-        batch.customers += customers.rows(told)
-        batch.outputs += await outputs.tell(
+        for one in fed:
+            if self._sources[one.batch.topic] is Source.MESSAGES:
+                self.position = one.batch.last_offset + 1
+        batch.states, batch.customers = outputs.state_rows(applied), customers.rows(told)
+        batch.begun = time.perf_counter()
+        batch.outputs = await outputs.tell(
             shared.publisher,
             shared.names,
             self.number,
@@ -286,7 +271,7 @@ class ConversationProcessor:
         batch.outputs += await outputs.tell_amended(shared.publisher, shared.names, told, shared.zone)
         for one, record, problem in refused:
             batch.outputs.append(await self._bury(one, record, problem))
-        return applied
+        self._told.put_nowait(batch)
 
     def _decode(
         self,
@@ -421,7 +406,7 @@ class ConversationProcessor:
         if not gone:
             self._free_slot()
             return 0
-        self._told.put_nowait(_Batch(states=[Row(name.encode(), None) for name in gone]))
+        self._told.put_nowait(_Batch((), states=[Row(name.encode(), None) for name in gone]))
         return len(gone)
 
     async def advance_customers(self, until: int, most: int) -> bool:
@@ -439,7 +424,7 @@ class ConversationProcessor:
             limits = self._shared.knowledge().book.limits
             told = self.side.customers.advance(limits, until, most)
             self._shared.observer.told(told)
-            self._told.put_nowait(_Batch(customers=customers.rows(told)))
+            self._told.put_nowait(_Batch((), customers=customers.rows(told)))
         return True
 
     async def image(self) -> tuple[Image, int] | None:

@@ -123,7 +123,7 @@ def timer_without_ownership() -> None:
         await one._take_slot()
         async with one._applying:
             applied = one.conversations.apply(shared.knowledge(), inputs)
-            batch = partition._Batch(states=outputs.state_rows(applied))
+            batch = partition._Batch((), states=outputs.state_rows(applied))
             batch.outputs = await outputs.tell(
                 shared.publisher, shared.names, one.number, applied, shared.zone, shared.kafka.partitions
             )
