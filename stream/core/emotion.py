@@ -39,6 +39,11 @@ class Piece(NamedTuple):
     role: Role
     degree: float = 1.0
 
+    @property
+    def denials(self) -> int:
+        """How many denials it is."""
+        return int(self.role in {Role.DENIES, Role.WEAKENS_DENIAL})
+
 
 class Reading(msgspec.Struct, frozen=True, gc=False):
     """What a text makes of a term."""
@@ -125,15 +130,22 @@ CANCELS: Final = ("才怪", "不行", "不可", "都不行", "吗才怪")
 """Behind a denied term these deny it once more: 不生气才怪, 不投诉不行."""
 
 _ENDING: Final = {
-    last: tuple(sorted((word for word in BEFORE if word[-1] == last), key=len, reverse=True))
+    last: tuple(sorted({len(word) for word in BEFORE if word[-1] == last}, reverse=True))
     for last in {word[-1] for word in BEFORE}
 }
+"""The lengths of the known pieces by the character that touches the term, the longest first: for most
+characters there are none, which one look-up says."""
+
 _BEGINNING: Final = {
     first: tuple(sorted((word for word in AFTER if word[0] == first), key=len, reverse=True))
     for first in {word[0] for word in AFTER}
 }
-"""The known pieces by the character that touches the term, the longest first: for most characters there
-are none, which one look-up says."""
+"""The same behind the term, where they are few: the pieces."""
+
+_GOVERNING: Final = {
+    word: (piece.denials, piece.degree) for word, piece in BEFORE.items() if piece.role is not Role.ENDS
+}
+"""What the pieces count for; those that end the reading are none of them."""
 
 PLAIN: Final = Reading()
 """Of a term that nothing round it denies or grades."""
@@ -168,18 +180,18 @@ def _read_before(text: str, start: int) -> tuple[int, float]:
     low = max(0, start - SCOPE)
     place = start
     while place > low:
-        for word in _ENDING.get(text[place - 1], ()):
-            if text.endswith(word, low, place):
+        for length in _ENDING.get(text[place - 1], ()):
+            first = place - length
+            if first >= low and text[first:place] in BEFORE:
                 break
         else:
             break
-        piece = BEFORE[word]
-        if piece.role is Role.ENDS or _asks(text, place - len(word), start):
+        piece = _GOVERNING.get(text[first:place])
+        if piece is None or _asks(text, first, start):
             break
-        place -= len(word)
-        degree *= piece.degree
-        if piece.role is Role.DENIES or piece.role is Role.WEAKENS_DENIAL:
-            denials += 1
+        place = first
+        denials += piece[0]
+        degree *= piece[1]
     return denials, degree
 
 
