@@ -17,6 +17,7 @@ from msgspec.structs import replace
 from stream.core import emotion
 from stream.core.annotation import Annotation, Hit
 from stream.core.evasion import Disguises
+from stream.core.joined import Joined
 from stream.core.lexicon import Lexicon, Match
 from stream.core.privacy import find_personal_all
 from stream.core.promises import Promises
@@ -76,23 +77,22 @@ class Annotator:
             if wants_scores is None
             else zip(texts, wants_scores, strict=True)
         )
-        results: list[Annotation | None] = []
-        missing: dict[_Key, list[int]] = {}
+        known: list[Annotation | _Key] = []
+        missing: dict[_Key, None] = {}
         cache = self._cache
-        for place, key in enumerate(keys):
-            known = cache.get(key)
-            if known is None:
-                missing.setdefault(key, []).append(place)
+        for key in keys:
+            found = cache.get(key)
+            if found is None:
+                missing[key] = None
+                known.append(key)
             else:
                 cache.move_to_end(key)
-            results.append(known)
-        if missing:
-            for (key, places), annotation in zip(missing.items(), self._work_out(list(missing)), strict=True):
-                for place in places:
-                    results[place] = annotation
-                if self._cache_size:
-                    self._keep(key, annotation)
-        return results  # type: ignore[return-value]  # every gap was filled from `missing`
+                known.append(found)
+        made = dict(zip(missing, self._work_out(list(missing)), strict=True))
+        if self._cache_size:
+            for key, annotation in made.items():
+                self._keep(key, annotation)
+        return [made[one] if isinstance(one, tuple) else one for one in known]
 
     def annotate_one(self, text: str, *, wants_scores: bool = True) -> Annotation:
         """Return the annotation of one text."""
@@ -120,29 +120,34 @@ class Annotator:
             yield from self._annotate(some)
 
     def _annotate(self, keys: Sequence[_Key]) -> Iterator[Annotation]:
-        texts = [text for text, _ in keys]
-        folded = self._normaliser.normalise_all(texts)
+        originals = Joined([text for text, _ in keys])
+        wanted = [wants for _, wants in keys]
+        folded: Sequence[tuple[str, Offsets | None]] = self._normaliser.normalise_all(originals)
+        joined = Joined([text for text, _ in folded])
         if self._disguises is not None:
-            folded = self._disguises.reveal_all(folded, list(map(len, texts)))
-        normalised = [text for text, _ in folded]
-        hits = [
-            tuple([_hit(text, offsets, match) for match in matches]) if matches else ()
-            for (text, offsets), matches in zip(folded, self._lexicon.find_all(normalised), strict=True)
-        ]
-        personal = find_personal_all(texts)
-        readings = self._scorer.read(normalised, hits, [wants for _, wants in keys])
-        for text, (plain, offsets), found, private, reading, said in zip(
-            texts, folded, hits, personal, readings, self._said(keys, folded), strict=True
+            revealed = self._disguises.reveal_all(folded, list(map(len, originals.texts)), joined)
+            if revealed is not folded:
+                folded, joined = revealed, Joined([text for text, _ in revealed])
+        hits: list[tuple[Hit, ...]] = [()] * len(keys)
+        for number, found in self._lexicon.spot_all(joined):
+            text, offsets = folded[number]
+            matches = self._lexicon.examine(text, found)
+            hits[number] = tuple([_hit(text, offsets, match) for match in matches])
+        personal = find_personal_all(originals)
+        readings = self._scorer.read(joined.texts, hits, wanted)
+        said = self._said(wanted, folded)
+        for text, (plain, offsets), own, private, reading, told in zip(
+            originals.texts, folded, hits, personal, readings, said, strict=True
         ):
-            yield Annotation(text, plain, offsets, found, private, reading.scores, reading, said)
+            yield Annotation(text, plain, offsets, own, private, reading.scores, reading, told)
 
     def _said(
-        self, keys: Sequence[_Key], folded: Sequence[tuple[str, Offsets | None]]
+        self, wanted: Sequence[bool], folded: Sequence[tuple[str, Offsets | None]]
     ) -> list[tuple[Said, ...]]:
         """Return what each text says of promises; nothing of those that are scored: customers owe nothing."""
-        said: list[tuple[Said, ...]] = [()] * len(keys)
+        said: list[tuple[Said, ...]] = [()] * len(folded)
         if self._promises is not None:
-            places = [place for place, (_, wants) in enumerate(keys) if not wants]
+            places = [place for place, wants in enumerate(wanted) if not wants]
             found = self._promises.find_all([folded[place][0] for place in places])
             for place, told in zip(places, found, strict=True):
                 if told:

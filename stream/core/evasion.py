@@ -127,22 +127,32 @@ class Disguises:
         return self.reveal_all(((text, offsets),), (length,))[0]
 
     def reveal_all(
-        self, folded: Sequence[tuple[str, Offsets | None]], lengths: Sequence[int]
-    ) -> list[tuple[str, Offsets | None]]:
-        """Return what ``reveal`` returns of each text, for a fraction of the price."""
-        revealed = list(folded)
-        for number, found in self._find([text for text, _ in folded]):
+        self,
+        folded: Sequence[tuple[str, Offsets | None]],
+        lengths: Sequence[int],
+        joined: Joined | None = None,
+    ) -> Sequence[tuple[str, Offsets | None]]:
+        """Return what ``reveal`` returns of each text, for a fraction of the price.
+
+        ``joined`` are the texts, where they are joined already. Where nothing is disguised, the result is
+        ``folded`` itself.
+        """
+        revealed: list[tuple[str, Offsets | None]] = []
+        for number, found in self._find(joined or Joined([text for text, _ in folded])):
+            revealed = revealed or list(folded)
             revealed[number] = _put_back(*folded[number], lengths[number], found)
-        return revealed
+        return revealed or folded
 
     def find(self, text: str) -> list[Found]:
         """Return the disguised terms of a folded text, from left to right, none overlapping another."""
-        return next((found for _, found in self._find((text,))), [])
+        return next((found for _, found in self._find(Joined((text,)))), [])
 
-    def _find(self, texts: Sequence[str]) -> Iterator[tuple[int, list[Found]]]:
+    def _find(self, joined: Joined) -> Iterator[tuple[int, list[Found]]]:
         """Yield the number of each text that holds disguised terms, and these."""
-        texts = [text[:MAX_EXAMINED] for text in texts]
-        odd = frozenset(suspicious(Joined(texts)))
+        if max(map(len, joined.texts), default=0) > MAX_EXAMINED:
+            joined = Joined([text[:MAX_EXAMINED] for text in joined.texts])
+        texts = joined.texts
+        odd = frozenset(suspicious(joined))
         skeletons = list(texts) if self._lurking else [""] * len(texts)
         for number in odd:
             skeletons[number] = self._tables.squeezed(texts[number])

@@ -70,7 +70,7 @@ def features(texts: Sequence[str], syllables: npt.NDArray[np.uint16]) -> Feature
     lengths = np.fromiter(map(len, cut), np.int64, len(cut))
     ends = (lengths + 2).cumsum() - 1
     starts = ends - lengths - 1
-    sounds = syllables[np.minimum(codes, CODES - 1)].astype(np.uint32)
+    sounds = syllables.take(codes, mode="clip")  # the last, of all above it, is none
     # Numbers of syllables are far below those of characters: the two cannot be mistaken for one another.
     sounds = np.where(sounds == 0, codes + np.uint32(1 << 16), sounds)
     # The kinds are hashed together: it is the number of operations that a few short texts wait for.

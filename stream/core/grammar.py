@@ -9,14 +9,13 @@ of texts (``marks``); what has no mark in a clause need not be looked for there.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from stream.core.deadlines import MARKS_OF_TIMES
-from stream.core.joined import PLANE, Codes, looked_up
+from stream.core.joined import Codes, Marks
 
 Bits = npt.NDArray[np.uint32]
 
@@ -145,27 +144,9 @@ def is_ours(text: str) -> bool:
     return any(match["us"] for match in US.finditer(text))
 
 
+_MARKS: Final = Marks([*((cue.bit, cue.marks) for cue in CUES), (TIMES, MARKS_OF_TIMES)], np.uint32)
+
+
 def marks(codes: Codes) -> Bits:
-    """Return, for each character, the bits of the marks that begin with it, and maybe others.
-
-    Of two pairs of one cue the first character of one and the second of the other pass for a pair too.
-    """
-    found = looked_up(_SINGLES, codes)
-    found[:-1] |= looked_up(_FIRSTS, codes[:-1]) & looked_up(_SECONDS, codes[1:])
-    return found
-
-
-def _tables(sought: Iterable[tuple[int, Iterable[str]]]) -> tuple[Bits, Bits, Bits]:
-    """Return the bits that a character has as the first of a pair, as the second, and alone."""
-    firsts, seconds, singles = (np.zeros(PLANE, np.uint32) for _ in range(3))
-    for bit, wanted in sought:
-        for mark in wanted:
-            if len(mark) == 1:
-                singles[ord(mark)] |= bit
-            else:
-                firsts[ord(mark[0])] |= bit
-                seconds[ord(mark[1])] |= bit
-    return firsts, seconds, singles
-
-
-_FIRSTS, _SECONDS, _SINGLES = _tables([*((cue.bit, cue.marks) for cue in CUES), (TIMES, MARKS_OF_TIMES)])
+    """Return, for each character, the bits of the marks that begin with it, and maybe others."""
+    return _MARKS.of(codes)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import accumulate, pairwise
-from typing import Final, TypeVar
+from typing import Any, Final, Generic, TypeVar, Union
 
 import ahocorasick_rs
 import numpy as np
@@ -30,19 +30,22 @@ LARGE: Final = 16_384
 and takes some 500 bytes a character: 4 MiB for the shipped terms. Disguises have several times as many."""
 
 _T = TypeVar("_T", bound=np.generic)
-Codes = npt.NDArray[np.uint32]
+_N = TypeVar("_N", bound=np.unsignedinteger[Any])
+Codes = npt.NDArray[np.intp]
 Mask = npt.NDArray[np.bool_]
 Span = tuple[int, int, int]
+Texts = Union[Sequence[str], "Joined"]
 
 
 def code_points(text: str) -> Codes:
     """Return the characters of a text as numbers; lone surrogates are their own."""
-    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+    # Of the type that look-ups take: each would convert any other for itself.
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32).astype(np.intp)
 
 
-def characters(codes: Codes) -> str:
+def characters(codes: npt.NDArray[np.integer[Any]]) -> str:
     """Return the text of these code points."""
-    return codes.tobytes().decode("utf-32-le", "surrogatepass")
+    return codes.astype(np.uint32, copy=False).tobytes().decode("utf-32-le", "surrogatepass")
 
 
 def looked_up(table: npt.NDArray[_T], codes: Codes) -> npt.NDArray[_T]:
@@ -64,14 +67,65 @@ def automaton(patterns: Collection[str]) -> ahocorasick_rs.AhoCorasick:
     return ahocorasick_rs.AhoCorasick(patterns, implementation=kind)
 
 
+class Marks(Generic[_N]):
+    """Finds which characters begin something that is looked for, by tables and for whole batches.
+
+    ``sought`` are bits, each with its marks: characters, or pairs of them. ``kind`` is the type of number
+    that holds the bits.
+    """
+
+    __slots__ = ("_firsts", "_seconds", "_singles")
+
+    def __init__(self, sought: Iterable[tuple[int, Iterable[str]]], kind: type[_N]) -> None:
+        self._firsts, self._seconds, self._singles = (np.zeros(PLANE, kind) for _ in range(3))
+        for bit, wanted in sought:
+            for mark in wanted:
+                if len(mark) == 1:
+                    self._singles[ord(mark)] |= bit
+                else:
+                    self._firsts[ord(mark[0])] |= bit
+                    self._seconds[ord(mark[1])] |= bit
+
+    def of(self, codes: Codes) -> npt.NDArray[_N]:
+        """Return, for each character, the bits of the marks that begin with it, and maybe others.
+
+        Of two pairs of one bit the first character of one and the second of the other pass for a pair too.
+        """
+        found = looked_up(self._singles, codes)
+        found[:-1] |= looked_up(self._firsts, codes[:-1]) & looked_up(self._seconds, codes[1:])
+        return found
+
+
 class Joined:
     """Texts, each with a ``SEPARATOR`` behind it, as one; ``bounds`` are where each starts, and the end."""
 
-    __slots__ = ("bounds", "text")
+    __slots__ = ("_codes", "_starts", "bounds", "text", "texts")
 
     def __init__(self, texts: Sequence[str]) -> None:
+        self.texts = texts
         self.text = SEPARATOR.join((*texts, ""))
         self.bounds = [0, *accumulate([len(text) + 1 for text in texts])]
+        self._codes: Codes | None = None
+        self._starts: npt.NDArray[np.int64] | None = None
+
+    @classmethod
+    def of(cls, texts: Texts) -> Joined:
+        """Return the texts joined; those that are stay as they are."""
+        return texts if isinstance(texts, Joined) else cls(texts)
+
+    @property
+    def codes(self) -> Codes:
+        """The characters of ``text`` as numbers, worked out once."""
+        if self._codes is None:
+            self._codes = code_points(self.text)
+        return self._codes
+
+    @property
+    def starts(self) -> npt.NDArray[np.int64]:
+        """Where each text starts."""
+        if self._starts is None:
+            self._starts = np.array(self.bounds[:-1], np.int64)
+        return self._starts
 
     def cut(self, image: str) -> list[str]:
         """Return the texts of an image of ``text`` that has a character for each of its characters."""
@@ -79,10 +133,8 @@ class Joined:
 
     def having(self, mask: Mask) -> list[int]:
         """Return the numbers of the texts that have a character for which the mask is true, rising."""
-        places = np.flatnonzero(mask)
-        if not places.size:
-            return []
-        return sorted(set((np.searchsorted(self.bounds, places, side="right") - 1).tolist()))
+        numbers: list[int] = np.logical_or.reduceat(mask, self.starts).nonzero()[0].tolist()
+        return numbers
 
     def by_text(self, found: Iterable[Span]) -> Iterator[tuple[int, list[Span]]]:
         """Yield each text's number and what was found in it, with places of its own.

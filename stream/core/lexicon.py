@@ -140,7 +140,7 @@ class Lexicon:
     ``lists`` are the names of the terms' lists, ``spellings`` all that is looked for.
     """
 
-    __slots__ = ("_automaton", "_segment", "_spellings", "lists", "spellings")
+    __slots__ = ("_automaton", "_plain", "_segment", "_spellings", "lists", "spellings")
 
     def __init__(
         self, terms: Iterable[Term], normalise: Callable[[str], str], segment: Segmenter | None = None
@@ -164,6 +164,7 @@ class Lexicon:
         self._spellings = [
             _Spelling(_edges(spelling), tuple(entries)) for spelling, entries in by_spelling.items()
         ]
+        self._plain = [_plain(spelling) for spelling in self._spellings]
         self.spellings: tuple[str, ...] = tuple(by_spelling)
         self._automaton = automaton(by_spelling) if by_spelling else None
         self._segment = segment
@@ -179,24 +180,28 @@ class Lexicon:
     def find_all(self, texts: Sequence[str]) -> list[list[Match]]:
         """Return what ``find`` returns of each text; one call of the automaton for all costs half."""
         matches: list[list[Match]] = [[] for _ in texts]
-        for number, own in self.spot_all(texts):
+        for number, own in self.spot_all(Joined(texts)):
             matches[number] = self.examine(texts[number], own)
         return matches
 
-    def spot_all(self, texts: Sequence[str]) -> Iterator[tuple[int, list[Span]]]:
+    def spot_all(self, joined: Joined) -> Iterator[tuple[int, list[Span]]]:
         """Yield each text's number and where ``spellings`` stand in it, as (spelling, start, end)."""
-        if self._automaton is not None:
-            joined = Joined(texts)
-            yield from joined.by_text(self._automaton.find_matches_as_indexes(joined.text, overlapping=True))
+        if self._automaton is None:
+            return iter(())
+        return joined.by_text(self._automaton.find_matches_as_indexes(joined.text, overlapping=True))
 
     def examine(self, text: str, found: Sequence[Span]) -> list[Match]:
         """Return what ``find`` returns, of the spellings that ``spot_all`` found in the text."""
-        spellings = self._spellings
+        spellings, plain = self._spellings, self._plain
         words: _Words | None = None
         # A term cannot be found more often than all spellings together: most texts need no counting.
         counts: dict[int, int] | None = {} if len(found) > MAX_MATCHES_PER_TERM else None
         matches: list[Match] = []
         for index, start, end in found:
+            only = plain[index]
+            if only is not None and counts is None:
+                matches.append(Match(only, start, end))
+                continue
             edges, entries = spellings[index]
             if edges is not None and _cuts_a_word(text, start, end, edges):
                 continue
@@ -252,24 +257,27 @@ _PLACE: Final = attrgetter("start", "end", "term.terms")
 
 def _ordered(matches: list[Match]) -> list[Match]:
     """Return the longest matches of each list, by place; ``matches`` come in the order of their ends."""
-    done = 0
+    if _apart(matches):
+        return matches  # as most often
+    by_list: dict[str, list[Match]] = {}
     for match in matches:
-        if match.start < done:
-            break
-        done = match.end
-    else:
-        return matches  # none overlaps another: as most often
-    if len({match.term.terms for match in matches}) < len(matches):
-        matches = _without_overlaps(matches)
+        by_list.setdefault(match.term.terms, []).append(match)
+    if len(by_list) < len(matches):
+        matches = []
+        for own in by_list.values():
+            matches += own if _apart(own) else _longest(own)
     matches.sort(key=_PLACE)
     return matches
 
 
-def _without_overlaps(matches: Iterable[Match]) -> list[Match]:
-    by_list: dict[str, list[Match]] = {}
+def _apart(matches: Iterable[Match]) -> bool:
+    """Whether none overlaps another; they come in the order of their ends."""
+    done = 0
     for match in matches:
-        by_list.setdefault(match.term.terms, []).append(match)
-    return [match for group in by_list.values() for match in _longest(group)]
+        if match.start < done:
+            return False
+        done = match.end
+    return True
 
 
 def _longest(matches: list[Match]) -> list[Match]:
@@ -292,6 +300,12 @@ def _places(spelling: str, phrases: Iterable[str]) -> tuple[tuple[str, int], ...
         for shift in range(len(phrase) - len(spelling) + 1)
         if phrase.startswith(spelling, shift)
     )
+
+
+def _plain(spelling: _Spelling) -> Term | None:
+    """Return the term of a spelling that is one wherever it stands: as most are."""
+    edges, entries = spelling
+    return entries[0].term if edges is None and len(entries) == 1 and entries[0].condition is None else None
 
 
 def _edges(spelling: str) -> tuple[str, str] | None:

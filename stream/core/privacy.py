@@ -14,12 +14,14 @@ import re
 from collections.abc import Iterator, Sequence
 from datetime import date
 from enum import StrEnum
+from string import ascii_letters
 from typing import Final, NamedTuple
 
+import numpy as np
 import re2
 
 from stream.core.annotation import PersonalData
-from stream.core.joined import FEW, Joined, code_points, looked_up, marked
+from stream.core.joined import FEW, Joined, Marks, Texts
 
 
 class Kind(StrEnum):
@@ -64,12 +66,16 @@ _HALF: Final[dict[int, int | str]] = {code: code - 0xFEE0 for code in range(0xFF
 )
 """Full-width forms to ASCII, one for one; lone surrogates, which RE2 refuses, to blanks."""
 
-_DIGITS_AND_AT: Final = "0123456789@０１２３４５６７８９＠"
-_PLACES: Final = "路街道巷弄胡栋幢座楼区园寓村镇乡厦"
-_DIGIT_OR_AT: Final = re.compile(f"[{_DIGITS_AND_AT}]").search
-_PLACE: Final = re.compile(f"[{_PLACES}]").search
-_TELLING: Final = marked(_DIGITS_AND_AT + _PLACES)
-"""Characters one of which stands in all personal data."""
+
+def _wide(ascii_chars: str) -> str:
+    """Return the full-width forms of ASCII characters."""
+    return "".join([chr(ord(char) + 0xFEE0) for char in ascii_chars])
+
+
+_DIGITS: Final = "0123456789０１２３４５６７８９"
+_AT: Final = "@＠"
+_DIGIT_OR_AT: Final = re.compile(f"[{_DIGITS}{_AT}]").search
+_PLACE: Final = re.compile("[路街道巷弄胡栋幢座楼区园寓村镇乡厦]").search
 
 _WIDE: Final = re.compile("[\uff02-\uff0b\uff0d-\uff1a\uff1c-\uff1e\uff20-\uff5e\ud800-\udfff]").search
 """Full-width forms but the exclamation mark, comma, semicolon and question mark: nothing below asks for
@@ -106,7 +112,8 @@ _PROVINCES: Final = (
     "北京|上海|天津|重庆|河北|山西|辽宁|吉林|黑龙江|江苏|浙江|安徽|福建|江西|山东|河南|湖北|湖南|广东|海南|四川|贵州|云南|"
     "陕西|甘肃|青海|台湾|内蒙古|广西|西藏|宁夏|新疆|香港|澳门"
 )
-_NUMERAL: Final = "[0-9A-Za-z一二三四五六七八九十百]{1,6}"
+_CHINESE_NUMERALS: Final = "一二三四五六七八九十百"
+_NUMERAL: Final = f"[0-9A-Za-z{_CHINESE_NUMERALS}]{{1,6}}"
 _ADDRESS: Final = re2.compile(
     # province, districts and a street or place; street and number; building and room; estate and building
     rf"(?:(?:{_PROVINCES})(?:省|市|自治区|特别行政区)?(?:\p{{Han}}{{1,6}}?(?:市|区|县|州|旗|盟)){{1,3}}"
@@ -120,14 +127,34 @@ _ADDRESS: Final = re2.compile(
 read together with other digits."""
 
 
-def find_personal_all(texts: Sequence[str]) -> list[tuple[PersonalData, ...]]:
+_NUMBERED: Final = _DIGITS + ascii_letters + _wide(ascii_letters) + _CHINESE_NUMERALS
+_ADDRESS_MARKS: Final = (
+    [road + number for road in "路街道巷弄同" for number in _NUMBERED],
+    [number + building for number in _NUMBERED for building in "栋幢座"],
+    ["号楼"],
+    [province[:2] for province in _PROVINCES.split("|")],
+)
+"""Pairs of characters of which every address has one: number of a street, of a building, or a province."""
+
+_MARKS: Final = Marks(
+    [(1, _DIGITS), (2, _AT), *((4 << kind, pairs) for kind, pairs in enumerate(_ADDRESS_MARKS))], np.uint8
+)
+_WEIGHTS: Final = np.full(1 << 6, MIN_NAMED_ORDER, np.int32)
+_WEIGHTS[:2] = 0, 1
+"""What a character weighs by its marks: a text may hold personal data that weighs as much as the digits of
+the shortest number; any other mark does by itself."""
+
+
+def find_personal_all(texts: Texts) -> list[tuple[PersonalData, ...]]:
     """Return what ``find_personal`` returns of each text, for a fraction of the price."""
-    if len(texts) < FEW:
-        return [find_personal(text) for text in texts]
-    joined = Joined(texts)
-    found: list[tuple[PersonalData, ...]] = [()] * len(texts)
-    for number in joined.having(looked_up(_TELLING, code_points(joined.text))):
-        found[number] = find_personal(texts[number])
+    joined = Joined.of(texts)
+    originals = joined.texts
+    if len(originals) < FEW:
+        return [find_personal(text) for text in originals]
+    found: list[tuple[PersonalData, ...]] = [()] * len(originals)
+    weights = np.add.reduceat(_WEIGHTS.take(_MARKS.of(joined.codes)), joined.starts)
+    for number in (weights >= MIN_NAMED_ORDER).nonzero()[0].tolist():
+        found[number] = find_personal(originals[number])
     return found
 
 

@@ -39,6 +39,7 @@ from stream.core.grammar import (
     is_the_customers,
 )
 from stream.core.handoffs import Named
+from stream.core.joined import Joined
 from stream.core.lexicon import Lexicon, Match, Term
 from stream.core.said import AGENT, TELLS, Act, Kind, Said, settled, without_repeats
 
@@ -243,7 +244,7 @@ class Promises:
         found: list[tuple[Said, ...]] = [()] * len(texts)
         signs, lexicon = self._signs, self._lexicon
         spotted: list[tuple[int, list[Match]]] = []
-        for number, own in lexicon.spot_all(texts):
+        for number, own in lexicon.spot_all(Joined(texts)):
             seen = 0
             for spelling, _, _ in own:
                 seen |= signs[spelling]

@@ -16,12 +16,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 import numpy as np
 
-from stream.core.joined import FEW, PLANE, Joined, characters, code_points, looked_up
+from stream.core.joined import FEW, PLANE, Joined, Texts, characters, looked_up
 
 Offsets = tuple[int, ...]
 
@@ -142,20 +142,23 @@ class Normaliser:
         self._even = np.zeros(PLANE, np.uint32)  # 0 is for what does not fold to exactly one
         self._even[list(map(ord, even))] = [ord(self._foldings[ord(c)]) for c in even]
 
-    def normalise_all(self, raws: Sequence[str]) -> list[tuple[str, Offsets | None]]:
+    def normalise_all(self, texts: Texts) -> list[tuple[str, Offsets | None]]:
         """Return what ``normalise`` returns of each text, for a fraction of the price."""
+        joined = Joined.of(texts)
+        raws = joined.texts
         if len(raws) < FEW:
             return [self.normalise(raw) for raw in raws]
-        joined = Joined(raws)
-        folded = looked_up(self._even, code_points(joined.text))
+        folded = looked_up(self._even, joined.codes)
         image = characters(folded)
         uncommon = folded == 0
         if self._find_emoticon is not None:
             for found in self._find_emoticon.finditer(image):  # the whole of it: it may lie across two texts
                 uncommon[found.start() : found.end()] = True
         same = folded[1:] == folded[:-1]
-        windows = len(folded) - MAX_RUN
-        uncommon[MAX_RUN:] |= np.logical_and.reduce([same[n : n + windows] for n in range(MAX_RUN)])
+        runs = same
+        for further in range(1, MAX_RUN):
+            runs = runs[:-1] & same[further:]
+        uncommon[MAX_RUN:] |= runs
         results: list[tuple[str, Offsets | None]]
         results = [(text, None) for text in joined.cut(image)]
         for number in joined.having(uncommon):

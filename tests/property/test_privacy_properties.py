@@ -8,7 +8,8 @@ from datetime import date
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from stream.core.privacy import find_personal, is_bank_card, is_id_card, mask, mask_all
+from stream.core.joined import FEW
+from stream.core.privacy import find_personal, find_personal_all, is_bank_card, is_id_card, mask, mask_all
 
 GAPS = st.sampled_from(["", "", "", " ", "-", " - ", "\u3000", "－", "\u200b", "(", "_"])
 WORDS = st.text("电话是我的，。 请号路ab", max_size=8)
@@ -131,3 +132,29 @@ def test_what_is_not_personal_stays(text: str) -> None:
         done = end
     pattern = "(?s:.{3,20})".join([*kept, re.escape(text[done:])])
     assert re.fullmatch(pattern, mask(text, found))
+
+
+NUMERALS = st.sampled_from(["1", "２", "A", "Ｂ", "10"])
+NUMBERED = NUMERALS | st.sampled_from(["三", "十二"])
+ADDRESSES = st.one_of(
+    st.tuples(
+        st.sampled_from(["北京市朝阳区", "内蒙古自治区赤峰市", "江苏省南京市", "黑龙江省哈尔滨市"]),
+        st.sampled_from(["人民路", "长安街", "世纪大道", "帽儿胡同", "张家村", "幸福小区", "国贸大厦"]),
+    ),
+    st.tuples(
+        st.sampled_from(["中山路", "学院街", "人民大道", "三里巷", "帽儿胡同"]),
+        NUMBERED,
+        st.sampled_from("号弄"),
+    ),
+    st.tuples(NUMERALS, st.sampled_from(["号楼", "栋", "幢", "座"]), NUMBERED, st.sampled_from("室号户")),
+    st.tuples(
+        st.sampled_from(["阳光小区", "东方花园", "青年公寓", "和谐新村"]), NUMBERED, st.sampled_from("栋幢座")
+    ),
+).map("".join)
+
+
+@given(ADDRESSES)
+def test_every_address_is_looked_for_in_a_batch(address: str) -> None:
+    found = find_personal(address)
+    assert found
+    assert find_personal_all([address] * FEW) == [found] * FEW
