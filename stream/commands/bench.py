@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -75,6 +76,9 @@ def command(names: tuple[str, ...], file: Path | None, *, quick: bool, profile: 
             file.write_text(json.dumps(documents, ensure_ascii=False, indent=2) + "\n", encoding="utf-8")
 
     with _telling() as tell, Session(quick=quick, profile=profile, tell=tell, show=click.echo) as session:
+        # Who ends it early would else leave its broker and workers behind.
+        before = signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
+        session.on_exit(signal.signal, signal.SIGTERM, before)
         rows = run(session, names, keep)
     print_table(
         ("figure", "value", "unit", "budget", "held", "how"), [_cells(row) for row in rows], title="bench"
