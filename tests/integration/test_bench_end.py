@@ -34,7 +34,7 @@ def children(of: int) -> list[int]:
 @pytest.mark.usefixtures("kafka")
 def test_bench_that_is_asked_to_end_leaves_no_broker_behind() -> None:
     command = [sys.executable, "-m", "stream.cli", "bench", "kafka", "--quick"]
-    bench = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # noqa: S603
+    bench = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         deadline = time.monotonic() + PATIENCE_S
         while not (started := children(bench.pid)) and time.monotonic() < deadline:
