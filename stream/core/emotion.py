@@ -142,10 +142,10 @@ _BEGINNING: Final = {
 }
 """The same behind the term, where they are few: the pieces."""
 
-_GOVERNING: Final = {
-    word: (piece.denials, piece.degree) for word, piece in BEFORE.items() if piece.role is not Role.ENDS
+_COUNTS: Final = {
+    word: (piece.role is Role.ENDS, piece.denials, piece.degree) for word, piece in BEFORE.items()
 }
-"""What the pieces count for; those that end the reading are none of them."""
+"""What the pieces come to: whether the reading ends there, how many denials it is, and the degree."""
 
 PLAIN: Final = Reading()
 """Of a term that nothing round it denies or grades."""
@@ -182,16 +182,17 @@ def _read_before(text: str, start: int) -> tuple[int, float]:
     while place > low:
         for length in _ENDING.get(text[place - 1], ()):
             first = place - length
-            if first >= low and text[first:place] in BEFORE:
+            counts = _COUNTS.get(text[first:place]) if first >= low else None
+            if counts is not None:
                 break
         else:
             break
-        piece = _GOVERNING.get(text[first:place])
-        if piece is None or _asks(text, first, start):
+        ends, denied, graded = counts
+        if ends or _asks(text, first, start):
             break
         place = first
-        denials += piece[0]
-        degree *= piece[1]
+        denials += denied
+        degree *= graded
     return denials, degree
 
 

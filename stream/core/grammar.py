@@ -135,13 +135,13 @@ which is the trade's and not in these tables."""
 
 def is_the_customers(before: str) -> bool:
     """Whether the customer is who acts: 您可以查看, and not 这边给您查看."""
-    named = YOU.last(before)
-    return named is not None and named["you"] is not None
+    named = YOU.pattern.findall(before)
+    return bool(named) and not named[-1][0]
 
 
 def is_ours(text: str) -> bool:
     """Whether any of us is named."""
-    return any(match["us"] for match in US.finditer(text))
+    return any(us for us, _ in US.pattern.findall(text))
 
 
 _MARKS: Final = Marks([*((cue.bit, cue.marks) for cue in CUES), (TIMES, MARKS_OF_TIMES)], np.uint32)
