@@ -144,6 +144,7 @@ class RuleBook:
     parties: frozenset[str] = field(init=False, repr=False, compare=False)
     _clock_by_id: Mapping[str, ClockPolicy] = field(init=False, repr=False, compare=False)
     _clocks_of: Mapping[str, tuple[ClockPolicy, ...]] = field(init=False, repr=False, compare=False)
+    _asking: frozenset[str] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         # Of two with one id the first counts: they stand in the order in which they are tried.
@@ -154,10 +155,15 @@ class RuleBook:
         for policy in self.clocks:
             kinds[policy.clock] = (*kinds.get(policy.clock, ()), policy)
         object.__setattr__(self, "_clocks_of", kinds)
+        object.__setattr__(self, "_asking", frozenset(one.clock for one in self.clocks if one.match))
 
     def times(self, kind: str) -> bool:
         """Return whether some policy times clocks of that kind."""
         return kind in self._clocks_of
+
+    def asks(self, kind: str) -> bool:
+        """Return whether it depends on attributes which policy holds for clocks of that kind."""
+        return kind in self._asking
 
     def clock_policy(self, kind: str, attributes: Mapping[str, str], t: int) -> ClockPolicy | None:
         """Return the policy for a clock that starts at ``t``: of those that hold the first in order."""

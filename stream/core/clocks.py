@@ -167,6 +167,8 @@ def policy_for(
     """
     if not book.times(kind):
         return None
+    if not book.asks(kind):
+        return book.clock_policy(kind, NO_FACTS, t)
     known: dict[str, str] = {**state.attributes, "severity": _SEVERITIES[state.gravest], **facts}
     if party is not None:
         known["department"] = party

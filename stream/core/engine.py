@@ -118,8 +118,7 @@ def apply(
 def advance(book: RuleBook, state: State, until: int) -> Step:
     """Let every clock with ``due < until`` come due; what a tick does, and what precedes any event."""
     work = Work(book, state)
-    while clocks.earliest(state, book.limits) < until:
-        due = clocks.upcoming(state, book.limits)[0]
+    while (due := clocks.soonest(state, book.limits)).at < until:
         if state.book != book.version:
             # Nothing was heard since the packs changed: they take hold where the old ones would have spoken.
             lifecycle.keep_up_with_packs(work, due.at)

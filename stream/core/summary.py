@@ -28,6 +28,7 @@ _PLEASED = ("emotion.gratitude.", "emotion.praise.", "emotion.joy.")
 _WEIGHTS = {"mean": 0.35, "last": 0.35, "maximum": 0.15, "unanswered": 0.15}
 # Above this the last turn counts as an unhappy end; the scorers' own "rather yes than no".
 _UNHAPPY = 0.7
+_STATES = {state: state.name.lower() for state in ClockState}
 _DIGITS = 4
 
 
@@ -115,12 +116,7 @@ def of(book: RuleBook, state: State) -> Summary:
         },
         scorecard_points=round(sum(entry.points for entry in entries), _DIGITS),
         scorecard=entries,
-        clocks=tuple(
-            _clock_outcome(book, state, clock)
-            for clock in sorted(
-                clocks.all_of(state), key=lambda clock: (clock.started_at, state.clock_id(clock))
-            )
-        ),
+        clocks=tuple(sorted([_clock_outcome(book, state, one) for one in clocks.all_of(state)], key=_begun)),
         issues=tuple(_issue_outcome(state, issue) for issue in state.issues),
         counted={
             name: count for name, count in sorted(state.counts.items()) if not name.startswith("finding.")
@@ -249,12 +245,16 @@ def _clock_outcome(book: RuleBook, state: State, clock: Clock) -> ClockOutcome:
         kind=clocks.kind(state, clock),
         policy=state.names[clock.policy],
         leg=_owing(state, clock, rule),
-        state=clock.state.name.lower(),
+        state=_STATES[clock.state],
         started_at=clock.started_at,
         due=clock.target_at,
         stopped_at=clock.stopped_at,
         seconds=None if end is None else _ran_ms(book, state, clock, end) / 1000,
     )
+
+
+def _begun(clock: ClockOutcome) -> tuple[int, str]:
+    return clock.started_at, clock.clock_id
 
 
 def _ran_ms(book: RuleBook, state: State, clock: Clock, end: int) -> int:

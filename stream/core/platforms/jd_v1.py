@@ -29,7 +29,6 @@ from stream.core.platforms.model import (
     Figure,
     Verdict,
     by_time,
-    is_customer,
     mean,
     share,
     within_hours,
@@ -45,10 +44,10 @@ JOIN_MS: Final = 600_000
 def contribute(conversation: Conversation) -> tuple[Contribution, ...]:
     """Return the session, or nothing where the customer never wrote."""
     lines, people, reached = conversation.lines, conversation.people, conversation.reached
-    first = next((number for number, line in enumerate(lines) if is_customer(line)), None)
-    if first is None:
+    asking = [number for number, by_customer in enumerate(conversation.customers) if by_customer]
+    if not asking:
         return ()
-    asked = next((number for number, line in enumerate(lines) if is_customer(line) and reached[number]), None)
+    first, asked = asking[0], next((number for number in asking if reached[number]), None)
     answered = None
     if asked is not None:
         answered = next((number for number in range(asked + 1, len(lines)) if people[number]), None)

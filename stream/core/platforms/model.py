@@ -38,8 +38,9 @@ class Conversation:
     """One conversation as metrics see it. ``lines`` in the order of time.
 
     ``left_message`` where the platform took it as a message left while all were offline. What most
-    definitions ask of every line is answered once: ``people`` whether a person answered there
-    (``is_person``), ``reached`` whether a customer's message there is for people (``reaches_people``).
+    definitions ask of every line is answered once: ``customers`` whether the customer wrote it, ``people``
+    whether a person answered there (``is_person``), ``bots`` whether a bot did by itself (``is_bot``),
+    ``reached`` whether a customer's message there is for people (``reaches_people``).
     """
 
     id: str
@@ -47,11 +48,15 @@ class Conversation:
     lines: tuple[Line, ...]
     closed_at: int
     left_message: bool = False
+    customers: Sequence[bool] = field(init=False, repr=False, compare=False)
     people: Sequence[bool] = field(init=False, repr=False, compare=False)
+    bots: Sequence[bool] = field(init=False, repr=False, compare=False)
     reached: Sequence[bool] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "customers", [is_customer(line) for line in self.lines])
         object.__setattr__(self, "people", [is_person(line) for line in self.lines])
+        object.__setattr__(self, "bots", [is_bot(line) for line in self.lines])
         object.__setattr__(self, "reached", reaches_people(self.lines))
 
 
@@ -171,7 +176,7 @@ def reaches_people(lines: Sequence[Line]) -> list[bool]:
     following: bool | None = None
     for number in range(len(lines) - 1, -1, -1):
         if lines[number].role in {"agent", "bot"}:
-            following = not is_bot(lines[number])
+            following = reached[number]
         elif following is not None:
             reached[number] = following
     return reached
@@ -211,18 +216,18 @@ def turns(conversation: Conversation, *, by_account: bool = False) -> Iterator[T
     """
     lines, people, reached = conversation.lines, conversation.people, conversation.reached
     opened: int | None = None
-    for number, line in enumerate(lines):
+    for number, by_customer in enumerate(conversation.customers):
         if opened is not None:
-            other = by_account and reached[opened] and _differ(lines[opened].account, line.account)
-            if is_customer(line):
+            other = by_account and reached[opened] and _differ(lines[opened].account, lines[number].account)
+            if by_customer:
                 ends = other or reached[opened] is not reached[number]
             else:
-                ends = people[number] if reached[opened] else is_bot(line)
+                ends = people[number] if reached[opened] else conversation.bots[number]
             if ends:
-                answered = reached[opened] and not other and not is_customer(line)
+                answered = reached[opened] and not other and not by_customer
                 yield Turn(opened, number if answered else None, reached[opened])
                 opened = None
-        if opened is None and is_customer(line):
+        if opened is None and by_customer:
             opened = number
     if opened is not None:
         yield Turn(opened, None, reached[opened])
@@ -250,10 +255,10 @@ def messages(
     """Yield each of the customer's messages with the answer that came first after it."""
     first_after = next_answers(answers)
     waiting = False
-    for number, line in enumerate(conversation.lines):
+    for number, by_customer in enumerate(conversation.customers):
         if answers[number]:
             waiting = False
-        if is_customer(line):
+        if by_customer:
             reached = for_people[number]
             yield Turn(number, first_after[number] if reached else None, reached, reached and not waiting)
             waiting = waiting or reached
@@ -277,7 +282,7 @@ def made(
 ) -> Contribution:
     """Return the contribution of a turn."""
     opened = conversation.lines[turn.opened]
-    answered = None if turn.answered is None else conversation.lines[turn.answered]
+    answered = turn.answered
     return Contribution(
         definition,
         conversation.id,
@@ -285,8 +290,8 @@ def made(
         opened.at,
         turn.opened + 1,
         opened.at,
-        None if answered is None else answered.at,
-        None if turn.answered is None else turn.answered + 1,
+        None if answered is None else conversation.lines[answered].at,
+        None if answered is None else answered + 1,
         verdict,
         ms,
         conversation.closed_at,

@@ -25,7 +25,6 @@ from stream.core.platforms.model import (
     Verdict,
     by_time,
     day_of,
-    is_bot,
     made,
     messages,
     within_hours,
@@ -40,9 +39,8 @@ IN_TIME_MS: Final = 300_000
 
 def contribute(conversation: Conversation) -> tuple[Contribution, ...]:
     """Return the customer's messages, each with the answer that came first after it."""
-    lines = conversation.lines
-    answers = [person or is_bot(line) for person, line in zip(conversation.people, lines, strict=True)]
-    waits = messages(conversation, answers, [True] * len(lines))
+    answers = [person or bot for person, bot in zip(conversation.people, conversation.bots, strict=True)]
+    waits = messages(conversation, answers, [True] * len(answers))
     return tuple([_judged(conversation, turn) for turn in waits])
 
 
