@@ -53,6 +53,12 @@ def lay(state: State) -> None:
     state.aside = b"".join((head, packed[_HEAD:], *[_encode(_pack(clock, base)) for clock in ended]))
 
 
+def recall_after(state: State, t: int) -> None:
+    """Put the clocks back where one of those laid aside ended after ``t``."""
+    if state.aside and t < until(state):
+        recall(state)
+
+
 def recall(state: State) -> None:
     """Put what was laid aside back among the settled clocks, in front of those at hand."""
     packed = state.aside

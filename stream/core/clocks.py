@@ -283,19 +283,25 @@ def at_hand(state: State) -> list[Clock]:
 
     Of those that have, the ones that are not laid aside.
     """
+    if not state.settled and not state.paused:
+        return state.running[::-1]
     return [*state.settled, *state.paused, *state.running][::-1]
 
 
 def not_over_by(state: State, t: int) -> list[Clock]:
     """Return the clocks that had not ended by ``t``, those that started later too."""
-    if state.aside and t < aside.until(state):
-        aside.recall(state)
+    aside.recall_after(state, t)
     return [clock for clock in at_hand(state) if clock.stopped_at is None or t < clock.stopped_at]
 
 
 def owed_at(state: State, t: int) -> list[Clock]:
     """Return the clocks that ``t`` falls into: started by then, and not ended by then."""
-    return [clock for clock in not_over_by(state, t) if clock.started_at <= t]
+    aside.recall_after(state, t)
+    return [
+        clock
+        for clock in at_hand(state)
+        if clock.started_at <= t and (clock.stopped_at is None or t < clock.stopped_at)
+    ]
 
 
 def all_of(state: State) -> list[Clock]:
