@@ -19,7 +19,7 @@ import numpy.typing as npt
 from stream.core import grammar
 from stream.core.deadlines import SaidTime, find_deadlines
 from stream.core.grammar import Bits
-from stream.core.joined import PLANE, Joined, code_points, looked_up
+from stream.core.joined import PLANE, Joined, looked_up
 from stream.core.lexicon import Match
 
 MAX_CLAUSES: Final = 64
@@ -37,8 +37,13 @@ FARTHEST_REQUEST: Final = 3
 LONGEST_TIME: Final = 16
 """Characters of a clause that is nothing but a time."""
 
-_BREAK: Final = re.compile(r"[\s,，。.!！?？;；~…()]+(?<!\d\.)|(?<=[\u4e00-\u9fff])[#*]+")
-"""Where a text is cut. Arrays do the same for all texts of a batch but those with a line of # or *."""
+_FIRST_WORD, _LAST_WORD = 0x4E00, 0x9FFF
+"""The ideographs that a line of # or * ends a clause behind."""
+
+_BREAK: Final = re.compile(
+    rf"[\s,，。.!！?？;；~…()]+(?<!\d\.)|(?<=[{chr(_FIRST_WORD)}-{chr(_LAST_WORD)}])[#*]+"
+)
+"""Where a text is cut. Arrays do the same for all texts of a batch but those with such a line."""
 
 _BREAKS, _POINT, _DIGIT, _RULE, _END = (1 << bit for bit in range(5))
 """What characters are to ``_BREAK``: a point between digit and word is none; ``_END`` ends each text."""
@@ -218,7 +223,7 @@ def cut(texts: Sequence[str]) -> list[Message]:
     if not texts:
         return []
     joined = Joined(texts)
-    codes = code_points(joined.text)
+    codes = joined.codes
     marks = grammar.marks(codes)
     kinds = looked_up(_KINDS, codes)
     bounds = np.array(joined.bounds)
@@ -234,7 +239,10 @@ def cut(texts: Sequence[str]) -> list[Message]:
         Message(text, first[low:high], last[low:high], [*first[low + 1 : high], len(text)], found[low:high])
         for text, (low, high) in zip(texts, pairwise(shares.tolist()), strict=True)
     ]
-    for number in joined.having((kinds & _RULE) != 0):
+    rules = (kinds & _RULE).nonzero()[0]
+    behind = codes[rules - 1]
+    ruled = rules[(behind >= _FIRST_WORD) & (behind <= _LAST_WORD)].tolist()
+    for number in {bisect_right(joined.bounds, place) - 1 for place in ruled}:
         start = joined.bounds[number]
         messages[number] = _cut_one(texts[number], marks[start : start + len(texts[number])])
     return messages
@@ -243,10 +251,11 @@ def cut(texts: Sequence[str]) -> list[Message]:
 def _edges(kinds: npt.NDArray[np.uint8]) -> npt.NDArray[np.intp]:
     """Return where clauses start and end, by turns."""
     breaks = (kinds & (_BREAKS | _END)) != 0
-    points = np.flatnonzero(kinds & _POINT)
-    within = ((kinds[points - 1] & _DIGIT) != 0) & ((kinds[points + 1] & _BREAKS) == 0)
-    breaks[points[within]] = False
-    edges = np.flatnonzero(breaks[1:] != breaks[:-1]) + 1
+    points = (kinds & _POINT).nonzero()[0]
+    if points.size:
+        within = ((kinds[points - 1] & _DIGIT) != 0) & ((kinds[points + 1] & _BREAKS) == 0)
+        breaks[points[within]] = False
+    edges = (breaks[1:] != breaks[:-1]).nonzero()[0] + 1
     return edges if breaks[0] else np.concatenate((np.zeros(1, edges.dtype), edges))
 
 
@@ -272,10 +281,11 @@ def _cut_one(text: str, marks: Bits) -> Message:
 
 def _with_neighbours(marks: Bits) -> list[int]:
     """Return the marks of clauses, with ``NEAR_TIMES`` where one or one beside it may name a time."""
-    near = (marks & grammar.TIMES) != 0
-    near[1:] |= near[:-1].copy()
-    near[:-1] |= (marks[1:] & grammar.TIMES) != 0
-    marked: list[int] = np.where(near, marks | grammar.NEAR_TIMES, marks).tolist()
+    near: Bits = (marks & np.uint32(grammar.TIMES)) * np.uint32(grammar.NEAR_TIMES // grammar.TIMES)
+    marks = marks | near
+    marks[1:] |= near[:-1]
+    marks[:-1] |= near[1:]
+    marked: list[int] = marks.tolist()
     return marked
 
 
