@@ -79,10 +79,11 @@ def _answer_turn(book: RuleBook, state: State, t: int) -> None:
             break
     else:
         return
-    if turn.answered_at is not None:
-        turn.answered_at = min(turn.answered_at, t)
+    waited = t - turn.opened_at
+    if turn.answered_ms is not None:
+        turn.answered_ms = min(turn.answered_ms, waited)
         return
-    turn.answered_at = t
+    turn.answered_ms = waited
     if turn.last_at > t:
         # The answer came late, and the customer has written since: that is still owed a word.
         last_at, turn.last_at = turn.last_at, t

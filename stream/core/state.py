@@ -100,10 +100,6 @@ class Turn(Struct, array_like=True, gc=False):
         """The answer of a person; None while there is none."""
         return None if self.answered_ms is None else self.opened_at + self.answered_ms
 
-    @answered_at.setter
-    def answered_at(self, at: int) -> None:
-        self.answered_ms = at - self.opened_at
-
 
 class Clock(Struct, array_like=True, gc=False):
     """One OLA timer. ``kind``, ``policy``, ``issue`` and ``party`` are indexes into ``State.names``.

@@ -205,9 +205,7 @@ def _outcome(state: State) -> Outcome:
 
 
 def _metrics(state: State) -> dict[str, float | None]:
-    waits = [
-        (turn.answered_at - turn.opened_at) / 1000 for turn in state.turns if turn.answered_at is not None
-    ]
+    waits = [turn.answered_ms / 1000 for turn in state.turns if turn.answered_ms is not None]
     closed_at = state.closed_at if state.closed_at is not None else state.last_at
     return {
         "duration_seconds": (closed_at - state.opened_at) / 1000,
@@ -219,7 +217,7 @@ def _metrics(state: State) -> dict[str, float | None]:
         "response_longest_seconds": max(waits) if waits else None,
         "transfers": state.counts.get("transfers", 0),
         "turns": len(state.turns),
-        "turns_unanswered": sum(turn.answered_at is None for turn in state.turns),
+        "turns_unanswered": len(state.turns) - len(waits),
     }
 
 
