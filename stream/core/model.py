@@ -114,7 +114,7 @@ class LearnedScorer:
         name = self._model.id
         return [
             Reading(
-                Scores(*values) if wanted else None,
+                Scores._make(values) if wanted else None,
                 name,
                 tuple(views),
                 size,
