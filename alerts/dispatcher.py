@@ -41,9 +41,14 @@ HELD_LOOK_MS = 300_000
 """How often what is held is looked at before its moment: a calendar may have been changed, or the
 system's clock. People do not mind five minutes of an opening, and a look costs some 20 µs an entry."""
 
-UNWRITTEN = 2
+UNWRITTEN = 8
 """How many times its slots a receiver may have entries on their way or answered and not yet written down.
-Writing an outcome takes longer than most receivers take to answer. What a crash cuts off is sent again."""
+
+What a crash cuts off is sent again, so it should be few; writing an outcome takes a busy worker a tenth of a
+second, so with 8 slots and twice as many entries a receiver got a hundred and sixty a second at most."""
+
+UNWRITTEN_IN_ORDER = 2
+"""The same of a receiver that takes one at a time: a group chat, which cannot drop what comes again."""
 
 DeadLetter = Callable[[Notification], Awaitable[None]]
 T = TypeVar("T")
@@ -76,7 +81,12 @@ class _Post:
     @property
     def free(self) -> bool:
         """Whether another attempt may begin."""
-        return self.sends < self.slots and self.lane.in_flight < UNWRITTEN * self.slots
+        return self.sends < self.slots and self.lane.in_flight < self.most
+
+    @property
+    def most(self) -> int:
+        """How many entries may be on their way, or answered and not yet written down."""
+        return self.slots * (UNWRITTEN if self.slots > 1 else UNWRITTEN_IN_ORDER)
 
 
 class Dispatcher:
@@ -119,7 +129,7 @@ class Dispatcher:
             post = self._post(entry.receiver)
             if not (entry.held and entry.next_attempt_at > now_ms):  # else it cannot have been in flight
                 post.restored.add(entry.notification_id)
-                post.possible_repeats = UNWRITTEN * post.slots
+                post.possible_repeats = post.most
             self._queue(post, entry)
         return len(entries)
 

@@ -11,7 +11,7 @@ from enum import StrEnum
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-IN_FLIGHT = 16
+IN_FLIGHT = 64
 """Notifications that may be on their way to a webhook, eight of them, or answered and not yet written down,
 unless configured otherwise: as many may come again."""
 
