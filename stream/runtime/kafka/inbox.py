@@ -29,7 +29,7 @@ PATIENCE_S = 1.0
 """An owner that takes nothing for so long stands still; the work of a batch takes less."""
 
 LOOK_S = 0.02
-"""How often whoever waits looks whether others have run dry: a slice of work."""
+"""How often whoever waits looks whether others have run dry: some slices of work."""
 
 
 class Fed:

@@ -15,9 +15,9 @@ from stream.wire import InvalidMessage, Reason
 
 logger = logging.getLogger(__name__)
 
-READ_TOGETHER = 512
-"""Texts annotated at once, some 20 ms of work. A call costs as much as 20 texts before it looks at the first:
-a text of 80 is half as dear again as one of 512, and beyond that nothing is won."""
+READ_TOGETHER = 256
+"""Texts annotated at once, some 10 ms of work. A call costs as much as 20 texts before it looks at the first:
+among 80 a text takes 59 µs, among 256 it takes 43, among 512 38."""
 
 Refuse = Callable[[Input, InvalidMessage], None]
 """Hears of an input that our own code cannot bear."""
@@ -57,7 +57,7 @@ class Slices:
         self._pace = Pace()
 
     async def apply(self, inputs: Sequence[Input], refuse: Refuse) -> Applied:
-        """Apply a batch; the loop turns to other work after every 20 ms of it."""
+        """Apply a batch; the loop turns to other work after every 5 ms of it."""
         done = Applied()
         inputs = by_conversation(inputs)
         for at in range(0, len(inputs), READ_TOGETHER):
