@@ -14,12 +14,13 @@ from stream.core.events import Received, Tick, Timer
 from stream.core.state import Source, State
 from stream.core.state import decode as decode_state
 from stream.runtime.conversations import Applied, Conversations, Input, Knowledge, conversation_of
-from stream.runtime.kafka.pace import FIRST, LEAST
+from stream.runtime.kafka.pace import LEAST, Pace
 from stream.runtime.kafka.slices import READ_TOGETHER, Slices, by_conversation
 from stream.runtime.knowledge import open_knowledge
 from stream.wire import InvalidMessage, Reason, decode
 from tests.integration.kafkasystem import COMPLAINT, message
 
+FIRST = Pace().records()
 START = 1_794_398_400_000
 
 
