@@ -24,6 +24,7 @@ from stream.core.events import LAST_MS, AnyEvent, At, Timer, millis
 from stream.core.outputs import Contact, Finding, Score, Summary
 from stream.wire.errors import InvalidMessage, Reason
 from stream.wire.inbound import explain
+from stream.wire.twins import twin
 
 DECIMALS: Final = 4
 """Scores come from a linear model on short texts; the fourth decimal is already beyond its knowledge."""
@@ -33,6 +34,10 @@ T = TypeVar("T", Finding, Score, Summary, Contact, Timer)
 
 _Write = Callable[[Any, tzinfo], Any]
 _Read = Callable[[Any], Any]
+
+_NULL: Final = msgspec.Raw(b"null")
+_CONTACT: Final = msgspec.json.Decoder(twin(Contact, summary=msgspec.Raw))
+_SUMMARY: Final = msgspec.json.Decoder(twin(Summary))
 
 _ENCODER: Final = msgspec.json.Encoder(order="deterministic")
 
@@ -57,19 +62,49 @@ def read_contact(raw: bytes) -> tuple[Contact, bytes | None]:
         InvalidMessage: ``raw`` is no JSON, or no contact, or holds a summary that is none: it would be read
             only when the customer's day is settled, where nobody could refuse it any more.
     """
+    try:
+        contact, summary = _contact_of_ours(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return _any_contact(raw)
+    _check(contact)
+    return contact, summary
+
+
+def _contact_of_ours(raw: bytes) -> tuple[Contact, bytes | None]:
+    """Return the contact and its summary, in a pass each; raises what msgspec does where that cannot be."""
+    document = msgspec.structs.asdict(_CONTACT.decode(raw))
+    carried, closed_at = document["summary"], document["closed_at"]
+    summary = None if carried is None or carried == _NULL else bytes(carried)
+    if summary is not None:
+        _SUMMARY.decode(summary)
+    document |= {
+        "summary": None,
+        "opened_at": millis(document["opened_at"]),
+        "closed_at": None if closed_at is None else millis(closed_at),
+    }
+    return Contact(**document), summary
+
+
+def _any_contact(raw: bytes) -> tuple[Contact, bytes | None]:
+    """Return the contact and its summary, or say what is wrong with them."""
     fields = _load(raw, dict[str, msgspec.Raw])
-    summary = bytes(fields.pop("summary", msgspec.Raw(b"null")))
+    summary = fields.pop("summary", _NULL)
     document = {name: _decoded(msgspec.json.decode, value) for name, value in fields.items()}
     contact = _convert(Contact, document)
+    _check(contact)
+    if summary == _NULL:
+        return contact, None
+    read(Summary, bytes(summary))
+    return contact, bytes(summary)
+
+
+def _check(contact: Contact) -> None:
+    """Refuse a contact that no customer's record could keep."""
     # Days are counted from the one to the other.
     if not all(0 <= at <= _LAST_CLOSE for at in (contact.opened_at, contact.closed_at or 0)):
         raise InvalidMessage(Reason.BAD_TIME, "time outside 1970 to 2099")
     if not all(0 <= one < _MOST for one in (contact.revision, contact.source_partition or 0)):
         raise InvalidMessage(Reason.BAD_VALUE, "a revision or a partition that cannot be")
-    if summary == b"null":
-        return contact, None
-    read(Summary, summary)
-    return contact, summary
 
 
 def read(kind: type[T], raw: bytes) -> T:
