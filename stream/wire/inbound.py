@@ -4,8 +4,8 @@ What becomes of every kind of bad input is tabled in ``docs/events.md``; each ro
 
 Theory of operation. Nearly all traffic is messages, and a message may leave ``type`` out. msgspec
 accepts a lone tagged struct without its tag, so the ``Message`` decoder reads both forms in one pass
-with no look at the type first. Only when it refuses is the tagged union asked: it either knows the
-type, or says what is wrong with it. Everything that mends or explains is on that slow path.
+with no look at the type first. Only when it refuses is the tagged union asked, which knows the other
+types. Everything that mends or explains is on the slow path behind both.
 """
 
 from __future__ import annotations
@@ -69,6 +69,11 @@ def decode(raw: bytes, *, received_at: int | None, key: bytes | Unchecked | None
     event: AnyEvent
     try:
         event = _MESSAGE.decode(raw)
+    except msgspec.ValidationError:
+        try:
+            event = _ANY.decode(raw)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            event, flags = _decode_slowly(raw)
     except (msgspec.MsgspecError, UnicodeDecodeError):
         event, flags = _decode_slowly(raw)
     if key is not UNCHECKED:
@@ -98,7 +103,7 @@ def _check_key(event: AnyEvent, key: bytes | None) -> None:
 
 
 def _decode_slowly(raw: bytes) -> tuple[AnyEvent, tuple[Flag, ...]]:
-    """Decode what the fast way refused: another event type, something to mend, or a fault to name."""
+    """Decode what the fast way refused: something to mend, or a fault to name."""
     try:
         return _decode_any(raw), ()
     except InvalidMessage as refusal:
