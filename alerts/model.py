@@ -36,10 +36,11 @@ class Severity(StrEnum):
 
     def at_most(self) -> tuple[Severity, ...]:
         """This severity and all below it, the lowest first."""
-        return tuple(severity for severity in Severity if severity.rank <= self.rank)
+        return _AT_MOST[self]
 
 
 _RANKS = {severity: rank for rank, severity in enumerate(Severity)}
+_AT_MOST = {severity: tuple(Severity)[: rank + 1] for severity, rank in _RANKS.items()}
 
 
 class AlertStatus(StrEnum):

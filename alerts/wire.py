@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from alerts.model import Alert, AlertFinding
 
@@ -54,16 +55,21 @@ def epoch_ms(value: str | int) -> int:
     return (moment - _EPOCH) // _MILLISECOND
 
 
+def alert_with_texts(alert: Alert, zone: tzinfo = DEFAULT_ZONE) -> Alert:
+    """The alert with its times as the wire has them, for an encoder: structs do not check what they hold."""
+    texts: dict[str, Any] = {
+        field: rfc3339(at, zone) for field in _ALERT_TIMES if (at := getattr(alert, field)) is not None
+    }
+    findings = [replace(finding, at=rfc3339(finding.at, zone)) for finding in alert.findings]
+    owed = alert.owed
+    if owed is not None:
+        owed = replace(owed, **{field: rfc3339(getattr(owed, field), zone) for field in _OWED_TIMES})
+    return replace(alert, findings=findings, owed=owed, **texts)
+
+
 def alert_document(alert: Alert, zone: tzinfo = DEFAULT_ZONE) -> dict[str, Any]:
     """The alert as a JSON object of the wire contract; `alert_from_document` reads it back."""
-    document: dict[str, Any] = msgspec.to_builtins(alert)
-    for field in _ALERT_TIMES:
-        if document[field] is not None:
-            document[field] = rfc3339(document[field], zone)
-    for finding in document["findings"]:
-        finding["at"] = rfc3339(finding["at"], zone)
-    if document["owed"] is not None:
-        document["owed"] |= {field: rfc3339(document["owed"][field], zone) for field in _OWED_TIMES}
+    document: dict[str, Any] = msgspec.to_builtins(alert_with_texts(alert, zone))
     return document
 
 
@@ -88,7 +94,7 @@ def alert_from_document(document: dict[str, Any]) -> Alert:
 
 def encode_alert(alert: Alert, zone: tzinfo = DEFAULT_ZONE) -> bytes:
     """One line of `alerts.jsonl` or one record of `qa.alerts`, without the newline."""
-    return msgspec.json.encode(alert_document(alert, zone))
+    return msgspec.json.encode(alert_with_texts(alert, zone))
 
 
 def decode_alert(data: bytes | str) -> Alert:

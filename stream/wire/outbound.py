@@ -19,7 +19,7 @@ from typing import Annotated, Any, Final, TypeVar, Union, get_args, get_origin, 
 import msgspec
 
 from alerts.model import Alert
-from alerts.wire import DEFAULT_ZONE, alert_document, alert_from_document, rfc3339
+from alerts.wire import DEFAULT_ZONE, alert_from_document, alert_with_texts, rfc3339
 from stream.core.events import LAST_MS, AnyEvent, At, Timer, millis
 from stream.core.outputs import Contact, Finding, Score, Summary
 from stream.wire.errors import InvalidMessage, Reason
@@ -127,9 +127,7 @@ def _convert(kind: type[T], document: dict[str, Any]) -> T:
 
 def encode_alert(alert: Alert, zone: tzinfo = DEFAULT_ZONE) -> bytes:
     """Return an alert as one JSON object, without a newline; the same alert, the same bytes."""
-    document = alert_document(alert, zone)
-    document["labels"] = dict(sorted(document["labels"].items()))
-    return msgspec.json.encode(document)
+    return _ENCODER.encode(alert_with_texts(alert, zone))
 
 
 def read_alert(raw: bytes) -> Alert:
