@@ -12,11 +12,11 @@ import msgspec
 import pytest
 
 from stream.bench import isolation, latency
-from stream.bench.flow import COMPLAINTS, EVERYWHERE, HOT, Flow, Phase, arrived, latencies
+from stream.bench.flow import COMPLAINTS, CONCURRENT, EVERYWHERE, HOT, Flow, Phase, arrived, latencies
 from stream.bench.installation import partition_of
 from stream.bench.openloop import Latencies
 from stream.bench.webhooks import Receiver
-from stream.bench.workload import Model
+from stream.bench.workload import Model, Pace, traffic
 
 DAY = [
     Model("customer", "你好，请问有货吗？", False),
@@ -26,20 +26,43 @@ DAY = [
 ]
 
 
+class Batch:
+    """Records for one partition; three of them are a full one."""
+
+    def __init__(self) -> None:
+        self.rows: list[tuple[str, bytes]] = []
+
+    def append(self, *, key: bytes, value: bytes, timestamp: None) -> object | None:
+        assert timestamp is None
+        if len(self.rows) == 3:
+            return None
+        self.rows.append((key.decode(), value))
+        return self
+
+
 class Topic:
-    """Takes what is sent; a producer that needs no broker."""
+    """Takes what is sent; a producer that needs no broker. Each batch is confirmed a turn later."""
 
     def __init__(self) -> None:
         self.keys: list[str] = []
         self.events: list[dict[str, Any]] = []
+        self.on_the_way: Counter[int] = Counter()
 
-    async def send(self, _topic: str, raw: bytes, *, key: bytes, partition: int) -> asyncio.Future[None]:
-        assert partition == partition_of(key.decode())
-        self.keys.append(key.decode())
-        self.events.append(msgspec.json.decode(raw))
-        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        done.set_result(None)
-        return done
+    def create_batch(self) -> Batch:
+        return Batch()
+
+    async def send_batch(self, batch: Batch, _topic: str, *, partition: int) -> asyncio.Task[None]:
+        assert batch.rows
+        assert {partition_of(key) for key, _ in batch.rows} == {partition}
+        assert self.on_the_way[partition] == 0, "batches of a partition go one after another"
+        self.on_the_way[partition] += 1
+        self.keys += [key for key, _ in batch.rows]
+        self.events += [msgspec.json.decode(raw) for _, raw in batch.rows]
+        return asyncio.create_task(self._confirm(partition))
+
+    async def _confirm(self, partition: int) -> None:
+        await asyncio.sleep(0)
+        self.on_the_way[partition] -= 1
 
 
 async def _sent(phase: Phase) -> tuple[Topic, dict[str, float]]:
@@ -71,6 +94,58 @@ async def test_every_message_has_an_id_of_its_own_and_the_time_planned_for_it() 
 async def test_a_partition_can_be_left_alone() -> None:
     topic, _ = await _sent(Phase("p", 1_000, 0.3, places=EVERYWHERE - {0}))
     assert {partition_of(key) for key in topic.keys} == EVERYWHERE - {0}
+
+
+async def test_messages_of_a_conversation_are_sent_in_their_order_with_nothing_left_out() -> None:
+    topic, _ = await _sent(Phase("p", 2_000, 0.3, hot=0.25))
+    hot = [int(one["message_id"].rpartition("-")[2]) for one in topic.events if one["conversation_id"] == HOT]
+    assert hot == sorted(hot)
+    assert len(hot) == 150
+    ordinary = [one for one in topic.events if not one["conversation_id"].startswith(("p-", HOT))]
+    chats = traffic(DAY, 5_000, concurrent=CONCURRENT, pace=Pace(0, 0.001))
+    expected = [_without_time(msgspec.json.decode(raw)) for raw in chats.records[: len(ordinary)]]
+    by_key = {key: [one for one in expected if one["conversation_id"] == key] for key in set(chats.keys)}
+    for key, events in by_key.items():
+        assert [_without_time(one) for one in ordinary if one["conversation_id"] == key] == events
+
+
+def _without_time(event: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in event.items() if name not in ("sent_at", "at")}
+
+
+async def test_what_the_broker_refuses_ends_the_load_though_it_takes_what_comes_later() -> None:
+    class RefusingOnce(Topic):
+        refused = False
+
+        async def _confirm(self, partition: int) -> None:
+            self.on_the_way[partition] -= 1
+            if not self.refused:
+                self.refused = True
+                raise ConnectionError(partition)
+
+    flow = Flow(SimpleNamespace(day=DAY), RefusingOnce(), "t", 100)  # type: ignore[arg-type]
+    with pytest.raises(ConnectionError):
+        await flow.send(Phase("p", 1_000, 0.1))
+
+
+async def test_a_receiver_takes_requests_in_pieces_and_several_at_once() -> None:
+    receiver = Receiver()
+    requests = []
+    for name in ("a", "b", "c"):
+        body = msgspec.json.encode({"type": "x", "data": {"conversation_id": name, "title": "x"}})
+        requests.append(b"POST /hook HTTP/1.1\r\nHost: x\r\nCONTENT-LENGTH: %d\r\n\r\n%b" % (len(body), body))
+    whole = b"".join(requests)
+    async with receiver.listening() as url:
+        port = int(url.split(":")[2].split("/")[0])
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for at in range(0, len(whole), 37):
+            writer.write(whole[at : at + 37])
+            await writer.drain()
+        async with asyncio.timeout(5):
+            for _ in requests:
+                assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 OK")
+        writer.close()
+    assert (receiver.requests, list(receiver.came)) == (3, ["a", "b", "c"])
 
 
 async def test_a_receiver_hangs_refuses_and_is_well_again_at_the_same_address() -> None:
