@@ -171,6 +171,11 @@ class Dispatcher:
         oldest = {name: post.lane.oldest_at() for name, post in self._posts.items()}
         return {name: 0.0 if at is None else max(0, now_ms - at) / 1000 for name, at in oldest.items()}
 
+    def open(self, receiver: str) -> int:
+        """How many entries of a receiver are open, all of them in memory."""
+        post = self._posts.get(receiver)
+        return 0 if post is None else len(post.lane)
+
     def held(self) -> dict[str, int]:
         """For each receiver that was ever told anything: how many entries wait for their hours."""
         now_ms = self._clock.now_ms()

@@ -79,7 +79,7 @@ async def test_what_is_kept_back_holds_up_nothing_else_and_comes_first_when_it_i
     for one in (contacts[0], messages[0], contacts[1], messages[1]):
         await inbox.put(one)
     assert inbox.take(1) == [messages[0]]
-    inbox.let_in()
+    inbox.let_in("qa.contacts")
     assert inbox.records == 3
     assert inbox.take(9) == [*contacts, messages[1]]
     await inbox.put(late := batch("qa.contacts"))
@@ -93,7 +93,7 @@ async def test_whoever_waits_hears_of_what_is_let_in() -> None:
     assert not await inbox.arrival(0.01)
     waiting = asyncio.create_task(inbox.arrival(60))
     await asyncio.sleep(0.01)
-    inbox.let_in()
+    inbox.let_in("qa.contacts")
     assert await waiting
 
 
@@ -109,7 +109,7 @@ async def test_partition_of_what_is_kept_back_is_left_out_and_taken_in_again() -
     await inbox.put(batch())
     inbox.take(9)
     assert out, "nobody wants more of them yet"
-    inbox.let_in()
+    inbox.let_in("qa.contacts")
     assert inbox.take(99) == contacts
     assert not out
 
@@ -119,5 +119,33 @@ async def test_handing_over_forgets_what_was_kept_back() -> None:
     inbox.keep_back("qa.contacts")
     await inbox.put(batch("qa.contacts"))
     inbox.clear()
-    inbox.let_in()
+    inbox.let_in("qa.contacts")
     assert inbox.take(9) == []
+
+
+async def test_what_waits_already_is_kept_back_too() -> None:
+    inbox = Inbox(lambda tp: None, lambda tp: None)
+    first, other, second = batch("qa.notify.a"), batch("qa.notify.b"), batch("qa.notify.a")
+    for one in (first, other):
+        await inbox.put(one)
+    inbox.keep_back("qa.notify.a")
+    inbox.keep_back("qa.notify.a")
+    await inbox.put(second)
+    assert inbox.records == 1
+    assert inbox.take(9) == [other]
+    assert not await inbox.arrival(0.01)
+    inbox.let_in("qa.notify.a")
+    assert inbox.take(9) == [first, second]
+
+
+async def test_partition_that_was_left_out_stays_so_while_its_topic_is_kept_back() -> None:
+    out: set[object] = set()
+    inbox = Inbox(out.add, out.discard)
+    for _ in range(HIGH - 1):
+        await inbox.put(batch())
+    await inbox.put(batch("qa.notify.a"))
+    inbox.keep_back("qa.notify.a")
+    inbox.take(99)
+    assert out
+    inbox.let_in("qa.notify.a")
+    assert not out

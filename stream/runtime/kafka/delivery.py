@@ -40,6 +40,16 @@ logger = logging.getLogger(__name__)
 BATCH_RECORDS = 500
 """Notifications accepted together: one ledger batch for all of them."""
 
+MOST_OPEN = 20_000
+"""Open notifications of a receiver, at some 4 KB each, beyond which its topic is read no further: what a shop
+with an alert a second collects while a receiver is down for five hours. The rest waits on the broker."""
+
+FEW_OPEN = MOST_OPEN // 2
+"""Open ones at which reading goes on: a receiver that is well again has work for a minute until then."""
+
+LOOK_S = 1.0
+"""How often it is looked at whether a receiver's topic can be read on: a small part of that minute."""
+
 GRACE_S = 5.0
 """How long sends under way may go on when a receiver changes hands; then the new owner repeats them."""
 
@@ -119,6 +129,8 @@ class Delivery:
             await asyncio.gather(self._task, return_exceptions=True)
             self._task = None
         self.inbox.clear()
+        for receiver in self.owned:
+            self.inbox.let_in(self._names.notify(receiver))
         dispatcher, self._dispatcher = self._dispatcher, None
         if dispatcher is not None:
             await dispatcher.stop(GRACE_S)
@@ -153,12 +165,28 @@ class Delivery:
         self.ledger, self._dispatcher = ledger, dispatcher
         self.inbox.moving = True
         prune_at = asyncio.get_running_loop().time() + PRUNE_S
+        full: set[str] = set()
         while True:
-            if await self.inbox.arrival(PRUNE_S):
+            self._hold_back(dispatcher, full)
+            if await self.inbox.arrival(LOOK_S if full else PRUNE_S):
                 await self._accept(dispatcher, ledger, self.inbox.take(BATCH_RECORDS))
             if asyncio.get_running_loop().time() >= prune_at:
                 prune_at += PRUNE_S
                 await ledger.prune()
+
+    def _hold_back(self, dispatcher: Dispatcher, full: set[str]) -> None:
+        """Read no more of receivers that take nothing, until there is room for it; they are in `full`."""
+        for receiver in self.owned:
+            topic, count = self._names.notify(receiver), dispatcher.open(receiver)
+            if count >= MOST_OPEN and receiver not in full:
+                logger.warning(
+                    "%s has %d notifications open; the next ones wait in %s", receiver, count, topic
+                )
+                full.add(receiver)
+                self.inbox.keep_back(topic)
+            elif count <= FEW_OPEN and receiver in full:
+                full.remove(receiver)
+                self.inbox.let_in(topic)
 
     async def _accept(self, dispatcher: Dispatcher, ledger: KafkaLedger, fed: Sequence[Fed]) -> None:
         entries: list[Notification] = []

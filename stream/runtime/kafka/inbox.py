@@ -64,8 +64,8 @@ class Inbox:
         self._take_in = take_in
         self._others_starve = others_starve
         self._waiting: deque[Fed] = deque()
-        self._later: deque[Fed] = deque()
-        self._kept_back: str | None = None
+        self._later: dict[str, list[Fed]] = {}
+        """By topic, what is kept back."""
         self._left_out: set[TP] = set()
         self._arrived = asyncio.Event()
         self._room = asyncio.Event()
@@ -80,22 +80,28 @@ class Inbox:
 
     def keep_back(self, topic: str) -> None:
         """Give out no batches of this topic until `let_in`: its owner cannot use them yet, others it can."""
-        self._kept_back = topic
+        if topic in self._later:
+            return
+        later = self._later[topic] = [fed for fed in self._waiting if fed.tp.topic == topic]
+        if later:
+            self._waiting = deque(fed for fed in self._waiting if fed.tp.topic != topic)
+            self.records -= sum(len(fed.batch) for fed in later)
 
-    def let_in(self) -> None:
-        """Give out what was kept back, first."""
-        self._kept_back = None
-        self._waiting.extendleft(reversed(self._later))
-        self.records += sum(len(fed.batch) for fed in self._later)
-        self._later.clear()
+    def let_in(self, topic: str) -> None:
+        """Give out what was kept back of a topic, first."""
+        later = self._later.pop(topic, [])
+        self._waiting.extendleft(reversed(later))
+        self.records += sum(len(fed.batch) for fed in later)
         if self._waiting:
             self._arrived.set()
+        self._take_in_again()
 
     async def put(self, fed: Fed) -> None:
         """Add a batch; returns when there is room for the next, or its partition is left out."""
-        if fed.tp.topic == self._kept_back:
-            self._later.append(fed)
-            if len(self._later) >= LOW:
+        later = self._later.get(fed.tp.topic)
+        if later is not None:
+            later.append(fed)
+            if len(later) >= LOW:
                 self._left_out.add(fed.tp)
                 self._leave_out(fed.tp)
             return
@@ -158,17 +164,22 @@ class Inbox:
         self.records -= count
         if len(self._waiting) < HIGH:
             self._room.set()
-        if self._left_out and len(self._waiting) <= LOW:
-            stay = {fed.tp for fed in self._later}
-            for tp in self._left_out - stay:
-                self._take_in(tp)
-            self._left_out &= stay
+        self._take_in_again()
         return taken
+
+    def _take_in_again(self) -> None:
+        """Have partitions that were left out fetched again where there is room, and their topic is let in."""
+        if self._left_out and len(self._waiting) <= LOW:
+            again = {tp for tp in self._left_out if tp.topic not in self._later}
+            for tp in again:
+                self._take_in(tp)
+            self._left_out -= again
 
     def clear(self) -> None:
         """Forget everything: it will be read again."""
         self._waiting.clear()
-        self._later.clear()
+        for later in self._later.values():
+            later.clear()
         self._left_out.clear()
         self.records = 0
         self._room.set()

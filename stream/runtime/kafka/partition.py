@@ -201,7 +201,7 @@ class ConversationProcessor:
         async with self._shared.turn:
             limits = self._shared.knowledge().book.limits
             await self.side.recover(self.number, self._shared.read_customers, limits)
-        self.inbox.let_in()
+        self.inbox.let_in(self._shared.names.contacts)
 
     # First stage ----------------------------------------------------------------------------------------
 
