@@ -219,6 +219,33 @@ async def test_batch_that_comes_before_the_assignment_is_taken_up_waits_for_it(
         await until(lambda: done(system, kafka_admin, system.names.messages) == 1, "the commit", patience=20)
 
 
+async def test_worker_that_is_asked_to_end_amid_a_rebalance_takes_nothing_up_and_ends_in_order(
+    system: Installation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given, close = Ownership.given, partition.ConversationProcessor.close
+    first = Worker(system.settings("w0"))
+
+    async def asked_to_end_before(self: Ownership, app: Any, assigned: Any) -> None:
+        if self is first._ownership and self.processors:  # another worker joins
+            first.stop()
+            await asyncio.sleep(0.1)
+        await given(self, app, assigned)
+
+    async def slowly(self: partition.ConversationProcessor) -> None:
+        await asyncio.sleep(0.2)
+        await close(self)
+
+    monkeypatch.setattr(Ownership, "given", asked_to_end_before)
+    monkeypatch.setattr(partition.ConversationProcessor, "close", slowly)
+    running = asyncio.create_task(first.run())
+    await until(lambda: not first.unready(), "a ready worker")
+    second = system.process("w1")
+    async with asyncio.timeout(PATIENCE):
+        assert await running is Exit.OK
+    assert not owned(first)
+    assert second.stop() == Exit.OK
+
+
 @pytest.mark.parametrize("where", ["outputs", "state"])
 async def test_crash_between_outputs_states_and_offsets_repeats_ids_and_loses_nothing(
     system: Installation, hook: Receiver, kafka_admin: KafkaAdminClient, where: str, monkeypatch: Any

@@ -69,6 +69,7 @@ class Ownership:
         self._failed = failed
         self._forget = forget
         self._held_generation = -1
+        self._ended = False
         self._finished: set[int] = set()
 
     @property
@@ -136,6 +137,8 @@ class Ownership:
         Raises:
             WorkerExit: Topics that belong together were given to different workers.
         """
+        if self._ended:  # asked to end amid a rebalance
+            return
         given = set(assigned)
         _forget_acknowledgements(app)
         numbers = self._numbers(given)
@@ -195,14 +198,20 @@ class Ownership:
 
         `keep` is given those that finished, before they end.
         """
+        self._ended = True
         given = {TP(topic, number) for topic in self._sources for number in self.processors}
         await self.revoked(app, given)
         everything = self._finished == set(self.processors)
         await keep([one for number, one in self.processors.items() if one.ready and number in self._finished])
-        for processor in self.processors.values():
-            await processor.close()
-        self.processors.clear()
+        await self.abandon()
         return everything
+
+    async def abandon(self) -> None:
+        """End every processor as it stands, and take nothing up any more, whatever the group still gives us."""
+        self._ended = True
+        while self.processors:
+            _, processor = self.processors.popitem()
+            await processor.close()
 
     # What others ask ----------------------------------------------------------------------------------------
 

@@ -411,8 +411,7 @@ class Worker:
             app.consumer.stop_flow()
             await self._ownership.stop(app, self._state_log.finish)
         else:
-            for processor in self._ownership.processors.values():
-                await processor.close()
+            await self._ownership.abandon()
             if self._delivery is not None:
                 await self._delivery.stop()
         try:
