@@ -136,5 +136,6 @@ def test_hostile_texts_are_read_in_time(text: str) -> None:
     folded, offsets = models.normaliser().normalise(text)
     started = time.thread_time()
     revealed, _ = hidden.reveal(folded, offsets, len(text))
-    assert time.thread_time() - started < 0.05
+    # It takes some 30 ms; what takes the square of the length would take minutes.
+    assert time.thread_time() - started < 0.5
     assert len(revealed) <= len(folded)
