@@ -33,6 +33,7 @@ from stream.runtime.kafka.names import Names
 from stream.runtime.kafka.partition import ConversationProcessor
 from stream.runtime.kafka.publisher import Confirmation, Headers, Publisher, Row
 from stream.runtime.kafka.shared import Shared
+from stream.runtime.kafka.slices import Slices
 from stream.settings import Kafka
 from stream.wire import InvalidMessage
 from tests.property.mutants import Mutants, dumped
@@ -198,6 +199,7 @@ class _Run:
             knowledge=lambda: knowledge,
             heartbeats=Heartbeats(1e9),
             observer=_Observer(self.verdict),
+            slices=Slices(lambda: knowledge),
             read_state=nothing,
             read_customers=nothing,
             start_offsets=from_the_start,

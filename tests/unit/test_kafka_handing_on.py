@@ -11,14 +11,14 @@ import pytest
 from faust.types import TP
 
 from stream.runtime.kafka import eager
-from stream.runtime.kafka.commits import commit_in_order
+from stream.runtime.kafka.consumer import consume_in_order
 
 
 @pytest.fixture
 async def consumer(tmp_path: Path) -> Any:
     """A consumer that never meets a broker."""
     app = faust.App("idle", broker="kafka://127.0.0.1:1", datadir=str(tmp_path), web_enabled=False)
-    commit_in_order(app)
+    consume_in_order(app)
     app.finalize()
     return app.consumer
 

@@ -17,6 +17,7 @@ from stream.runtime.kafka.membership import Heartbeats
 from stream.runtime.kafka.names import Names
 from stream.runtime.kafka.partition import ConversationProcessor
 from stream.runtime.kafka.shared import Shared
+from stream.runtime.kafka.slices import Slices
 from stream.runtime.kafka.snapshots import Image
 from stream.settings import Kafka
 from stream.testing import eventually
@@ -61,15 +62,20 @@ class Confirming:
 
 def processors(changelog: Changelog, count: int) -> list[ConversationProcessor]:
     nobody = Silent()
+
+    def knowledge() -> Knowledge:
+        return Knowledge(EMPTY_BOOK, nobody)
+
     shared = Shared(
         names=Names(),
         kafka=Kafka(),
         zone=UTC,
         live=False,
         publisher=Confirming(),  # type: ignore[arg-type]
-        knowledge=lambda: Knowledge(EMPTY_BOOK, nobody),
+        knowledge=knowledge,
         heartbeats=Heartbeats(10.0),
         observer=nobody,
+        slices=Slices(knowledge),
         read_state=changelog.read_state,
         read_customers=changelog.read_customers,
         start_offsets=changelog.start_offsets,

@@ -16,7 +16,7 @@ import mode
 from faust.tables.manager import TableManager
 
 from stream.runtime.kafka import client
-from stream.runtime.kafka.commits import commit_in_order
+from stream.runtime.kafka.consumer import consume_in_order
 from stream.runtime.kafka.feed import MAX_RECORDS, BatchSchema, batch_scheduler
 from stream.runtime.kafka.membership import CoPartitioner
 from stream.settings import Settings
@@ -79,7 +79,7 @@ def create_app(
         # A second start of an agent would go on behind a batch that failed: end the process instead.
         agent_supervisor=mode.CrashingSupervisor,
     )
-    commit_in_order(app)
+    consume_in_order(app)
     source = app.topic(*topics, schema=BatchSchema())
 
     async def feed(messages: Any) -> None:

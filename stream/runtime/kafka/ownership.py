@@ -20,6 +20,7 @@ from stream.core.state import Source
 from stream.runtime.kafka.counts import Counts
 from stream.runtime.kafka.delivery import Delivery
 from stream.runtime.kafka.exits import Exit, WorkerExit
+from stream.runtime.kafka.fetching import AT_ONCE
 from stream.runtime.kafka.inbox import Fed, Inbox
 from stream.runtime.kafka.membership import Heartbeats
 from stream.runtime.kafka.names import Names
@@ -28,12 +29,6 @@ from stream.runtime.kafka.planning import AlertProcessor
 from stream.runtime.kafka.shared import Shared
 
 logger = logging.getLogger(__name__)
-
-
-FETCH_WAIT_MS = 200
-"""How long a fetch that finds nothing waits at the broker. Faust fixes it at 1.5 s; aiokafka has one fetch
-a broker under way, so a partition that was left out of it (its records were not taken yet) would wait as
-long. Ten times a second would double what an idle worker costs (1% of a core, Faust's own timers mostly)."""
 
 
 class Ownership:
@@ -158,7 +153,7 @@ class Ownership:
             self._delivery.start(receivers, self._failed)
         self._heartbeats.good()
         self._heartbeats.observe(app)
-        app.consumer._thread._consumer._fetcher._fetch_max_wait_ms = FETCH_WAIT_MS
+        app.consumer.ask(AT_ONCE)
         self._counts.rebalanced()
         self._assigned.set()
         logger.info("generation %d: partitions %s", app.consumer_generation_id, sorted(numbers))
@@ -207,7 +202,7 @@ class Ownership:
         return everything
 
     async def abandon(self) -> None:
-        """End every processor as it stands, and take nothing up any more, whatever the group still gives us."""
+        """End every processor as it stands, and take nothing up any more, whatever the group still gives."""
         self._ended = True
         while self.processors:
             _, processor = self.processors.popitem()

@@ -35,7 +35,6 @@ from stream.runtime.kafka.inbox import Fed, Inbox
 from stream.runtime.kafka.poison import too_many
 from stream.runtime.kafka.publisher import Confirmation, Row, confirm
 from stream.runtime.kafka.shared import Shared
-from stream.runtime.kafka.slices import Slices
 from stream.runtime.kafka.snapshots import Image
 from stream.runtime.kafka.versions import readable
 from stream.wire import InvalidMessage, Reason
@@ -88,7 +87,6 @@ class ConversationProcessor:
         self._states_read = asyncio.Event()
         self.covered = Coverage()
         """Up to where memory has what the changelog has."""
-        self._slices = Slices(self.conversations, shared.knowledge, shared.applying)
         # Batches go on in the order in which they were applied, those that time alone made too.
         self._applying = asyncio.Lock()
         # Customers are read back last, and messages must not wait for that behind a contact.
@@ -251,7 +249,7 @@ class ConversationProcessor:
             owner, record = record_of(entry.source, entry.offset, fed, self._sources)
             self._refuse(owner, record, problem, refused)
 
-        applied = await self._slices.apply(inputs, refuse)
+        applied = await shared.slices.apply(self.conversations, inputs, refuse)
         shared.observer.applied(inputs, applied, time.perf_counter() - begun)
         told = await self._apply_contacts(fed, contacts, last_tick(inputs), refused)
         for one in fed:

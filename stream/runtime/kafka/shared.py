@@ -17,6 +17,7 @@ from stream.runtime.kafka.customers import ReadCustomers
 from stream.runtime.kafka.membership import Heartbeats
 from stream.runtime.kafka.names import Names
 from stream.runtime.kafka.publisher import Publisher
+from stream.runtime.kafka.slices import Slices
 from stream.settings import Kafka
 from stream.wire import Reason
 
@@ -67,6 +68,7 @@ class Shared:
     knowledge: Callable[[], Knowledge]
     heartbeats: Heartbeats
     observer: Observer
+    slices: Slices
     read_state: Callable[[int, Replay], Awaitable[None]]
     read_customers: ReadCustomers
     start_offsets: Callable[[int], Awaitable[dict[Source, int]]]
@@ -76,5 +78,3 @@ class Shared:
     """Whose partition's states are read back: one after another, or all were as late as the last."""
     route: Callable[[Alert], Sequence[Notification]] | None = None
     """Whom to tell of an alert; None where that is for another worker to say."""
-    applying: asyncio.Lock = field(default_factory=asyncio.Lock)
-    """Whose batch is being applied: one slice in a turn of the loop, however many partitions have work."""

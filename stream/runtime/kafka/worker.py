@@ -54,6 +54,7 @@ from stream.runtime.kafka.pressure import Pressure
 from stream.runtime.kafka.publisher import Publisher, Row, confirm
 from stream.runtime.kafka.recovery import SNAPSHOTS, Origin, StateLog
 from stream.runtime.kafka.shared import Shared
+from stream.runtime.kafka.slices import Slices
 from stream.runtime.kafka.timers import ClockDriver
 from stream.runtime.kafka.versions import readable
 from stream.runtime.kafka.watchdog import Limits, Watchdog, judge
@@ -212,6 +213,7 @@ class Worker:
             knowledge=self._shelf.knowledge,
             heartbeats=self._heartbeats,
             observer=self._counts,
+            slices=Slices(self._shelf.knowledge),
             read_state=self._read_state,
             read_customers=self._read_customers,
             start_offsets=broker.start_offsets,

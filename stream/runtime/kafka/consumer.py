@@ -1,4 +1,6 @@
-"""Faust's consumer for batches acknowledged in order: what it commits, and what a batch costs on its way.
+"""Faust's consumer for batches acknowledged in order: what it fetches, what it commits, what a batch costs.
+
+*Fetching.* `fetching` says how long a fetch may wait at the broker, by what came lately.
 
 *Commits.* Faust enters the offsets between two carriers (`feed`) as a gap that ends *with* the second
 carrier's own offset. Once that carrier is acknowledged its offset stands twice in the list of acknowledged
@@ -17,6 +19,7 @@ none of them.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Coroutine
 from typing import Any
 
@@ -25,10 +28,27 @@ from faust.types import TP
 from mode.services import WaitResults
 
 from stream.runtime.kafka import eager
+from stream.runtime.kafka.fetching import Fetched, Fetching
 
 
 class InOrderConsumer(Consumer):  # type: ignore[misc]  # faust is not typed for us
     """Faust's consumer for apps that acknowledge the batches of a partition in order, and only so."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._fetched = Fetched(time.monotonic())
+
+    async def _wait_next_records(self, timeout: float) -> Any:  # noqa: ASYNC109 - Faust's own
+        """Return the next records; the fetches after them ask what `fetching` says."""
+        records, active = await super()._wait_next_records(timeout)
+        self.ask(self._fetched.count(sum(map(len, (records or {}).values())), time.monotonic()))
+        return records, active
+
+    def ask(self, fetching: Fetching) -> None:
+        """Let the next fetches ask this of the broker."""
+        client = self._thread._consumer
+        if client is not None:  # not ended meanwhile
+            client._fetcher._fetch_max_wait_ms, client._fetcher._fetch_min_bytes = fetching
 
     def _new_offset(self, tp: TP) -> int | None:
         """Return what may be committed: one past the highest acknowledged offset; None for nothing new."""
@@ -64,6 +84,6 @@ def _let_go(waits: list[Any]) -> None:
             one.close()
 
 
-def commit_in_order(app: Any) -> None:
-    """Let an app that has not been started commit so."""
+def consume_in_order(app: Any) -> None:
+    """Let an app that has not been started consume so."""
     app.transport.Consumer = InOrderConsumer
