@@ -24,6 +24,7 @@ from alerts.dispatcher import Dispatcher
 from alerts.metrics import DeliveryMetrics
 from alerts.model import Notification, Outcome
 from alerts.senders import close_senders, open_senders
+from stream.runtime.kafka.ending import end
 from stream.runtime.kafka.exits import Exit, WorkerExit
 from stream.runtime.kafka.feed import Record
 from stream.runtime.kafka.inbox import Fed, Inbox
@@ -125,8 +126,7 @@ class Delivery:
         """Let go of everything; sends under way have a moment to end."""
         self.inbox.moving = False
         if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            await end([self._task])
             self._task = None
         self.inbox.clear()
         for receiver in self.owned:

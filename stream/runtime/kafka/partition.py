@@ -30,6 +30,7 @@ from stream.runtime.kafka import customers, outputs
 from stream.runtime.kafka.changelog import Coverage, Replay
 from stream.runtime.kafka.customers import CustomerSide
 from stream.runtime.kafka.decoding import decode, record_of
+from stream.runtime.kafka.ending import end
 from stream.runtime.kafka.feed import Record
 from stream.runtime.kafka.inbox import Fed, Inbox
 from stream.runtime.kafka.poison import too_many
@@ -137,9 +138,7 @@ class ConversationProcessor:
         """End at once; memory is worth nothing from now on and nothing is acknowledged any more."""
         self._open.clear()
         self.ready = False
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await end(self._tasks)
         self.conversations, self.side = self._empty(self._shared, self.number), CustomerSide()
 
     @property
