@@ -219,7 +219,7 @@ class Tables:
 
     def squeezed(self, text: str) -> str:
         """Return the text of the skeleton alone, for a fraction of the price."""
-        parts = _APART.split(text)  # and not `sub`: a call of ours for each of them takes thrice as long
+        parts = _APART.split(text)  # and not `sub`: a call of ours for each of them costs more
         parts[1::3] = map(self._known.__getitem__, parts[1::3])
         del parts[2::3]
         return "".join(parts)

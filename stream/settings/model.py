@@ -75,8 +75,8 @@ class SaslMechanism(StrEnum):
 class Batch(_Section):
     """When a batch of one partition is full: whichever comes first. Latency is bounded by `wait`."""
 
-    records: int = Field(default=2_048, ge=1, le=10_000)
-    """Most records that are applied together. So many wait only where a worker is behind: half a second of
+    records: int = Field(default=4_096, ge=1, le=10_000)
+    """Most records that are applied together. So many wait only where a worker is behind: a second of
     work, in which most conversations have several records, and are read and written once."""
     max_bytes: int = Field(default=1024 * 1024, ge=65_536)
     """Most bytes that are fetched of a partition at once."""
