@@ -7,8 +7,9 @@ JOBS   ?= 2
 CHAOS_ROUNDS ?= 20
 CHAOS_SEED   ?= 0
 SOAK_MINUTES ?= 60
+BENCH  ?= core
 
-.PHONY: install run test bench bench-peers soak chaos fuzz check audit lock docs
+.PHONY: install run test bench bench-peers flamegraph soak chaos fuzz check audit lock docs
 .DEFAULT_GOAL := help
 
 help:
@@ -16,6 +17,7 @@ help:
 	@echo "make test   all tests (Kafka needs Java >= 17 and Maven; skipped loudly where missing)"
 	@echo "make bench  speed and memory, as ratios inside one run"
 	@echo "make bench-peers  the matcher beside houbb/sensitive-word (needs Java and Maven)"
+	@echo "make flamegraph  BENCH=core: where the time of a bench goes, its workers too; out/flamegraph.svg"
 	@echo "make soak   SOAK_MINUTES=60 at 1,000 messages/s: does anything grow; out/soak.md, .svg, .csv"
 	@echo "make chaos  every fault on both runtimes, CHAOS_ROUNDS=20 of each from CHAOS_SEED=0 on; table in out/chaos.md"
 	@echo "make fuzz   a million broken records and a million broken HTTP requests, all accounted for"
@@ -44,6 +46,10 @@ bench: install
 
 bench-peers: install
 	@$(BIN)/python -m stream.bench.matcher tests/golden/evasions/forms.yaml
+
+flamegraph: install
+	@mkdir -p out
+	@$(BIN)/py-spy record --subprocesses --output out/flamegraph.svg -- $(BIN)/yanshao bench $(BENCH)
 
 soak: install
 	@$(BIN)/python -m stream.bench.soak --minutes $(SOAK_MINUTES) --out out
