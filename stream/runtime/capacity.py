@@ -45,6 +45,11 @@ PER_CUSTOMER: Final = 1_500
 CUSTOMER_DAYS: Final = 2
 """The reopen window, and a day for contacts that come late."""
 
+PER_SETTLED: Final = 50
+"""Bytes of memory of a notification that was decided: its id and that of what was told, twenty-five each."""
+SETTLED_DAYS: Final = 3
+"""For how long they are remembered (``stream/runtime/kafka/ledger.py``)."""
+
 LOADED_PER_S: Final = 25_000
 RESTART_S: Final = 3.0
 """Recovery: conversations read back a second, and the start of the process and its joining."""
@@ -102,6 +107,11 @@ class Load:
         """Conversations held at the peak."""
         return self.open or math.ceil(self.peak_rate / MESSAGES_PER_CHAT * OPEN_S)
 
+    @property
+    def settled(self) -> float:
+        """Decided notifications of one receiver that are remembered."""
+        return self.messages_per_day * WRITTEN["qa.notify.{receiver}"].records * SETTLED_DAYS
+
 
 @dataclass(frozen=True, slots=True)
 class Plan:
@@ -130,6 +140,8 @@ def plan(load: Load, topics: TopicsFile) -> Plan:
     workers = max(2, math.ceil(records / (load.records_per_core * UTILISATION)) + 1)
     customers = load.messages_per_day / MESSAGES_PER_CHAT * CUSTOMER_DAYS
     each = (load.open_conversations * PER_CONVERSATION + customers * PER_CUSTOMER) / (workers - 1)
+    # A receiver is one worker's: where there is only one, so is all that was settled.
+    each += load.settled * PER_SETTLED * math.ceil(load.receivers / (workers - 1))
     write = sum(_size(name, load) for name in WRITTEN) * load.peak_rate * load.replication
     return Plan(
         peak_rate=load.peak_rate,
@@ -173,6 +185,9 @@ def _compacted(topic: str, load: Load, customers: float) -> float:
     if topic == "qa.state":
         written = WRITTEN[topic]
         return load.open_conversations * written.size / written.records
+    if topic == "qa.ledger":
+        written = WRITTEN[topic]
+        return load.settled * (written.size / written.records + OVERHEAD) * load.receivers
     return customers * PER_CUSTOMER if topic == "qa.customers" else 0.0
 
 

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 
 import msgspec
 import pytest
 from kafka.admin import KafkaAdminClient
+from msgspec.structs import replace
 
 from alerts.ledger import LedgerStore
 from alerts.model import Outcome
-from alerts.testing import NOW_MS, LedgerContract, sample_notification
+from alerts.testing import LedgerContract, sample_notification
+from stream.runtime.clock import WallClock
 from stream.runtime.kafka import client, tail
+from stream.runtime.kafka import ledger as ledger_module
 from stream.runtime.kafka.feed import Record
 from stream.runtime.kafka.ledger import FINAL_KEPT_MS, KafkaLedger
 from stream.runtime.kafka.publisher import Publisher
+from stream.runtime.kafka.remembered import Remembered
 from stream.settings import Kafka
 
 pytestmark = pytest.mark.kafka
@@ -29,7 +34,7 @@ class TestKafkaLedger(LedgerContract):
     ) -> AsyncIterator[None]:
         self.kafka = Kafka(bootstrap=(kafka,))
         self.topic = f"{topic_prefix}qa.ledger"
-        self.now = NOW_MS
+        self.now = WallClock().now_ms()  # as the records' own times are
         options = {"num_partitions": 1, "configs": {"cleanup.policy": "compact"}}
         kafka_admin.create_topics({self.topic: options}, wait_for_metadata=True)
         self.producer = client.producer(self.kafka)
@@ -70,7 +75,7 @@ class TestKafkaLedger(LedgerContract):
         ledger = self.ledger()
         await ledger.put([pending, final])
         assert await ledger.prune() == 0
-        self.now += FINAL_KEPT_MS + 1
+        self.now += FINAL_KEPT_MS + 60_000
         assert await ledger.prune() == 1
         again = await self.reopened(ledger)
         for store in (ledger, again):
@@ -87,3 +92,22 @@ class TestKafkaLedger(LedgerContract):
         (record,) = found
         assert record.key == entry.notification_id.encode()
         assert msgspec.json.decode(record.value or b"")["receiver"] == entry.receiver
+
+
+class TestKafkaLedgerOfManyDecided(TestKafkaLedger):
+    """The same where what was decided is packed at once, as it is behind the first tens of thousands."""
+
+    @pytest.fixture(autouse=True)
+    def _packed(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(ledger_module, "Remembered", partial(Remembered, run=1))
+
+    async def test_what_is_owed_again_outlives_its_first_decision(self) -> None:
+        """A failed notification that was sent back is open, whatever is forgotten of it."""
+        entry = sample_notification(receiver="a")
+        ledger = self.ledger()
+        await ledger.put([replace(entry, outcome=Outcome.FAILED)])
+        self.now += FINAL_KEPT_MS
+        await ledger.put([entry])
+        self.now += 1
+        assert await ledger.prune() == 0
+        assert await (await self.reopened(ledger)).load_open() == [entry]

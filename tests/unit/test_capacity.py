@@ -76,6 +76,15 @@ def test_a_small_shop_worked_by_hand() -> None:
     # 357 bytes and 1.19 times 30 of Kafka's: 392.7 bytes a message, a week, three copies.
     assert found.disk["chat.messages"] == pytest.approx(392.7 * 86_400 * 7 * 3)
     assert found.worker_memory < 150 * MIB
+    # A fifth of a notification each, for three days: 51,840 records of 1,575 bytes and 30 of Kafka's.
+    young = found.disk["qa.ledger"] - 51_840 * 1_605 * 3
+    assert 0 < young < 300 * MIB
+
+
+def test_what_was_decided_is_counted_where_one_worker_has_it_all() -> None:
+    """A large seller, 27 million messages a day to one receiver: 16.2 million ids in three days."""
+    less, more = (plan(Load(27e6, receivers=count), shipped()) for count in (1, 2))
+    assert more.worker_memory - less.worker_memory == pytest.approx(16.2e6 * 50)
 
 
 def test_a_platform_worked_by_hand() -> None:

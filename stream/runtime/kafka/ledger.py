@@ -7,15 +7,16 @@ last record of each key. Only the worker that owns a receiver's topic writes its
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 import msgspec
 
 from alerts.model import AlertStatus, Notification, Outcome
+from stream.core.ids import stable_id
 from stream.runtime.kafka import tail
 from stream.runtime.kafka.feed import Record
 from stream.runtime.kafka.outputs import notification_row
 from stream.runtime.kafka.publisher import Publisher, Row, confirm
+from stream.runtime.kafka.remembered import Remembered
 from stream.runtime.kafka.versions import readable, refuse_newer
 from stream.settings import Kafka
 
@@ -24,13 +25,9 @@ FINAL_KEPT_MS = 3 * 24 * 3600 * 1000
 alert may wait for its end over a weekend."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Final:
-    """What is kept in memory of a decided notification."""
-
-    outcome: Outcome
-    told: tuple[str, str] | None
-    at: int
+_OUTCOMES = tuple(Outcome)
+_NUMBERS = {outcome: number for number, outcome in enumerate(_OUTCOMES)}
+_TOLD = 1
 
 
 class KafkaLedger:
@@ -44,8 +41,8 @@ class KafkaLedger:
         self._mine = mine
         self._now = now_ms
         self._open: dict[str, Notification] = {}
-        self._final: dict[str, _Final] = {}
-        self._told: set[tuple[str, str]] = set()
+        self._final = Remembered()
+        self._told = Remembered()
 
     async def recover(self, kafka: Kafka) -> int:
         """Read the ledger back; how many records that took."""
@@ -62,7 +59,9 @@ class KafkaLedger:
 
     def _take_back(self, record: Record) -> None:
         if record.value is None:
-            self._forget((record.key or b"").decode())
+            name = (record.key or b"").decode()
+            self._open.pop(name, None)
+            self._final.discard(name, record.timestamp)
             return
         refuse_newer(record, self._topic)
         with readable(f"{self._topic} offset {record.offset}"):
@@ -89,20 +88,19 @@ class KafkaLedger:
 
     async def seen(self, notification_ids: Sequence[str]) -> dict[str, Outcome]:
         """Return the outcome of each known id."""
-        found = {name: self._final[name].outcome for name in notification_ids if name in self._final}
+        found = {name: _OUTCOMES[number] for name, number in self._final.get(notification_ids).items()}
         return found | {name: Outcome.PENDING for name in notification_ids if name in self._open}
 
     async def told(self, alert_id: str, receiver: str) -> bool:
         """Return whether this receiver was told that this alert fires."""
-        return (alert_id, receiver) in self._told
+        return bool(self._told.get([stable_id(alert_id, receiver)]))
 
     async def prune(self) -> int:
         """Forget what was decided long ago, here and on the broker; how many those were."""
         limit = self._now() - FINAL_KEPT_MS
-        old = [name for name, entry in self._final.items() if entry.at < limit]
+        old = [name for name in self._final.forget(limit) if name not in self._open]
+        self._told.forget(limit)
         await confirm(await self._publisher.send(self._topic, 0, _tombstones(old)))
-        for name in old:
-            self._forget(name)
         return len(old)
 
     def oldest(self) -> dict[str, int]:
@@ -114,21 +112,15 @@ class KafkaLedger:
 
     def _keep(self, entry: Notification, at: int) -> None:
         name = entry.notification_id
-        self._forget(name)
         if entry.open:
             self._open[name] = entry
             return
-        told = None
-        if entry.status is AlertStatus.FIRING and entry.outcome is Outcome.DELIVERED:
-            told = (entry.alert_id, entry.receiver)
-            self._told.add(told)
-        self._final[name] = _Final(entry.outcome, told, at)
-
-    def _forget(self, name: str) -> None:
         self._open.pop(name, None)
-        final = self._final.pop(name, None)
-        if final is not None and final.told is not None:
-            self._told.discard(final.told)
+        self._final.put(name, _NUMBERS[entry.outcome], at)
+        fires = entry.status is AlertStatus.FIRING and entry.outcome is Outcome.DELIVERED
+        # What was read back may have been forgotten already, and its record be still there.
+        if fires and at >= self._now() - FINAL_KEPT_MS:
+            self._told.put(stable_id(entry.alert_id, entry.receiver), _TOLD, at)
 
 
 def _tombstones(names: Iterable[str]) -> list[Row]:
