@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
@@ -150,15 +152,18 @@ def _watch(view: _View, refresh: Callable[[], None]) -> None:
     out = console()
     if not out.is_terminal:
         raise click.UsageError("--watch needs a terminal")
-    with Live(console=out, auto_refresh=False) as live:
-        try:
-            while True:
+    # Not KeyboardInterrupt, which is lost where it is raised amid a destructor.
+    ended = threading.Event()
+    before = signal.signal(signal.SIGINT, lambda *_: ended.set())
+    try:
+        with Live(console=out, auto_refresh=False) as live:
+            while not ended.is_set():
                 begun = time.monotonic()
                 live.update(view.table(_now_ms(), out.height - _FRAME_LINES), refresh=True)
                 refresh()
-                time.sleep(max(0.0, REFRESH_S - (time.monotonic() - begun)))
-        except KeyboardInterrupt:
-            return  # how a live view is meant to end
+                ended.wait(max(0.0, REFRESH_S - (time.monotonic() - begun)))
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @contextmanager

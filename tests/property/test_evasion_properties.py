@@ -29,6 +29,8 @@ TEXTS = st.lists(st.sampled_from(PIECES), max_size=24).map("".join) | st.text(ma
 
 SLOWEST_S = 0.05
 """No message may hold up a worker for longer."""
+TRIES = 3
+"""A text is slow that is so each time: once in ten thousand calls it is the machine."""
 
 
 @cache
@@ -121,13 +123,17 @@ def test_fuzzed_messages_neither_crash_nor_stall() -> None:
     slow = []
     for seed in range(count):
         text = fuzzed(seed)
-        started = time.thread_time()
-        annotation = annotate(text)
-        took = time.thread_time() - started
+        took = 0.0
+        for _ in range(TRIES):
+            started = time.thread_time()
+            annotation = annotate(text)
+            took = time.thread_time() - started
+            if took <= SLOWEST_S:
+                break
+        else:
+            slow.append((took, seed))
         for hit in annotation.hits:
             assert 0 <= hit.start < hit.end <= len(text)
-        if took > SLOWEST_S:
-            slow.append((took, seed))
     assert not slow
     grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
     assert grown < 32 * 1024  # KiB; one text of 4,000 characters needs a hundredth of it for a moment

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -221,9 +222,14 @@ class Terminal:
             self.text += os.read(self._master, 65536).decode("utf-8", "replace")
 
     def interrupt(self) -> int:
-        """Do what Ctrl-C does; return the exit code."""
+        """Do what Ctrl-C does, and read on: a terminal takes a few kilobytes; return the exit code."""
         self.process.send_signal(signal.SIGINT)
-        return self.process.wait(PATIENCE)
+        deadline = time.monotonic() + PATIENCE
+        while self.process.poll() is None and time.monotonic() < deadline:
+            ready, _, _ = select.select([self._master], [], [], 0.05)
+            with suppress(OSError):  # nobody has the other end open any more
+                self.text += os.read(self._master, 65536).decode("utf-8", "replace") if ready else ""
+        return self.process.wait(0)
 
 
 def test_live_view_follows_the_store_until_it_is_interrupted(
