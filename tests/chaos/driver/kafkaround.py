@@ -35,7 +35,8 @@ RUN_MUTATED = "from tests.chaos.driver.mutations import install\ninstall()\n" + 
 
 FAULTS = ("hold and kill", "kill", "stop", "stop past the session", "broker", "join", "cut")
 
-PARTITIONS = 4
+PARTITIONS = 6
+"""Three for each of two workers, so that a third gets some: of four, Faust leaves two to each and it none."""
 
 SESSION_S = 6
 """Of the workers' session: a round has time for one that runs out."""
@@ -182,7 +183,8 @@ class KafkaRound:
     async def _join(self) -> None:
         guest = self._start_worker()
         self._rebalances += 2
-        await settled(lambda: "recovered" in guest.process.text(), PATIENCE_S)
+        owns = await settled(lambda: "recovered" in guest.process.text(), PATIENCE_S)
+        assert owns, "the worker that joined got no partition"
         await asyncio.sleep(self._chance.uniform(0.5, 2))
         await asyncio.to_thread(guest.stop)
 
