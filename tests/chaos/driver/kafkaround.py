@@ -230,8 +230,10 @@ class KafkaRound:
         ends = len(self.deaths) + self._rebalances + 2 * self._zombies
         allowed = IN_FLIGHT * (ends + 1) + ZOMBIE_REPEATS * self._zombies
         verdict = await asyncio.to_thread(lambda: judge(load, oracle, self._came_out(), self._hook, allowed))
-        # One that was killed last may be asked to end before it has come up.
-        verdict.wrong("exit codes", set(codes) - {Exit.OK, -signal.SIGTERM})
+        # One that was killed last may be asked to end before it has come up, and one that was stopped past
+        # its session before it has heard that others took over.
+        fine = {Exit.OK, -signal.SIGTERM} | ({Exit.FENCED} if self._zombies else set())
+        verdict.wrong("exit codes", set(codes) - fine)
         verdict.wrong("ways to end that nobody foresaw", set(self.deaths) - FORESEEN)
         return verdict
 
