@@ -19,8 +19,9 @@ RUN: Final = 65_536
 day, more than a worker can send, are eighty of them to look into."""
 
 _ID: Final = re.compile("[0-9a-f]{32}")
-_GONE: Final = 255
 _VALUE_BITS: Final = 8
+_VALUE: Final = (1 << _VALUE_BITS) - 1
+_GONE: Final = _VALUE
 
 Halves = npt.NDArray[np.uint64]
 
@@ -45,9 +46,11 @@ class _Run(NamedTuple):
                     yield int(place), int(self.values[where])
                 where += 1
 
-    def names(self) -> list[str]:
+    def entries(self) -> Iterator[tuple[str, int]]:
+        """Yield each id and its value."""
         text = np.stack((self.high, self.low), axis=1).astype(">u8").tobytes().hex()
-        return [text[at : at + 32] for at in range(0, len(text), 32)]
+        for place, value in enumerate(self.values.tolist()):
+            yield text[32 * place : 32 * (place + 1)], value
 
 
 class Remembered:
@@ -84,23 +87,25 @@ class Remembered:
         return {name: value for name, value in self._find(names).items() if value != _GONE}
 
     def forget(self, limit: int) -> list[str]:
-        """Forget what was settled before `limit`, runs as a whole; return the ids that are known no more."""
-        gone: list[str] = []
+        """Forget what was settled before `limit`, runs as a whole; return the ids that are known no more.
+
+        Those that were discarded are not among them: whoever did that knows.
+        """
+        gone: dict[str, int] = {}
         while self._runs and self._runs[0].latest < limit:
-            gone += self._runs.pop(0).names()
+            gone.update(self._runs.pop(0).entries())
         for young in (self._odd,) if self._runs else (self._odd, self._young):
             old = [name for name, entry in young.items() if entry >> _VALUE_BITS < limit]
             for name in old:
-                del young[name]
-            gone += old
-        known = self._find(gone)
-        return [name for name in dict.fromkeys(gone) if name not in known]
+                gone[name] = young.pop(name) & _VALUE
+        known = self._find(list(gone))
+        return [name for name, value in gone.items() if value != _GONE and name not in known]
 
     def _find(self, names: Sequence[str]) -> dict[str, int]:
         """Return the latest value of each id, though that may be that it is gone."""
         found: dict[str, int] = {}
         for young in (self._young, self._odd):
-            found |= {name: young[name] & _GONE for name in names if name in young}
+            found |= {name: young[name] & _VALUE for name in names if name in young}
         wanted = [name for name in names if name not in found and _ID.fullmatch(name)]
         if wanted:
             ids = _packed(wanted)
@@ -111,7 +116,7 @@ class Remembered:
     def _settle(self) -> None:
         ids, entries = _packed(self._young), np.fromiter(self._young.values(), np.int64, len(self._young))
         order = np.lexsort((ids[:, 1], ids[:, 0]))
-        high, low, values = ids[order, 0], ids[order, 1], (entries[order] & _GONE).astype(np.uint8)
+        high, low, values = ids[order, 0], ids[order, 1], (entries[order] & _VALUE).astype(np.uint8)
         self._runs.append(_Run(high, low, values, int(entries.max()) >> _VALUE_BITS))
         self._young = {}
 
