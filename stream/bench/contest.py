@@ -12,7 +12,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -98,6 +98,15 @@ def watch(
     return course
 
 
+def _refused(
+    admin: KafkaAdminClient, group: str, offsets: Mapping[TopicPartition, OffsetAndMetadata]
+) -> set[type[KafkaError]]:
+    try:
+        return set(admin.alter_group_offsets(group, offsets).values()) - {NoError}
+    except KafkaError as error:
+        return {type(error)}
+
+
 class Contest:
     """One round: a topic full of records, and whoever takes its turn at it."""
 
@@ -161,18 +170,11 @@ class Contest:
         }
         until = time.monotonic() + START_LIMIT_S
         with self._admin() as admin:
-            while True:
-                try:
-                    refused = set(admin.alter_group_offsets(group, offsets).values()) - {NoError}
-                except KafkaError as error:
-                    # A young broker has yet to make the topic of the groups.
-                    if not error.retriable or time.monotonic() > until:
-                        raise
-                    time.sleep(POLL_S)
-                    continue
-                if refused:
+            while refused := _refused(admin, group, offsets):
+                # A young broker has yet to make, or to read, the topic of the groups.
+                if not all(error.retriable for error in refused) or time.monotonic() > until:
                     raise WorkerFailedError(f"{group} cannot begin at {share:.0%}: {refused}")
-                return
+                time.sleep(POLL_S)
 
     def _timed(self, group: str, check: Callable[[], None], warm: float) -> float:
         with self._admin() as admin:
@@ -212,8 +214,8 @@ def measure(session: Session) -> list[Row]:
         turn("empty_agent", partial(contest.peer, "empty_agent"))
         if quix:
             turn("quix", partial(contest.peer, "quix"))
-        # A few hundred records a second: it would be timed on the beginning, where all chats open and two
-        # records in three have no text to read. Its warm-up is what it does in its first second.
+        # A hundred records a second: it would be timed on the beginning, where all chats open and two
+        # records in three have no text to read. Its warm-up is what it does in its first two seconds.
         warm = WARM + 200 / contest.total
         turn("plain_way", partial(contest.peer, "plain_way", skip=WARM, warm=warm))
     if session.profile and results["ours"]:
