@@ -182,12 +182,11 @@ def _disk(load: Load, topics: TopicsFile, customers: float) -> Mapping[str, floa
 
 def _compacted(topic: str, load: Load, customers: float) -> float:
     """Return the bytes of the latest record of every key."""
+    each = WRITTEN[topic].size / WRITTEN[topic].records
     if topic == "qa.state":
-        written = WRITTEN[topic]
-        return load.open_conversations * written.size / written.records
+        return load.open_conversations * each
     if topic == "qa.ledger":
-        written = WRITTEN[topic]
-        return load.settled * (written.size / written.records + OVERHEAD) * load.receivers
+        return load.settled * (each + OVERHEAD) * load.receivers
     return customers * PER_CUSTOMER if topic == "qa.customers" else 0.0
 
 

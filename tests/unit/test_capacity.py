@@ -17,6 +17,7 @@ from stream.core.outputs import Contact, Finding, Score, Summary
 from stream.runtime import capacity
 from stream.runtime.capacity import GIB, MIB, WRITTEN, Load, plan
 from stream.runtime.conversations import Conversations
+from stream.runtime.kafka.ledger import FINAL_KEPT_MS
 from stream.runtime.topics import shipped
 
 TOPICS = {Finding: "qa.findings", Alert: "qa.alerts", Summary: "qa.conversations", Contact: "qa.contacts"}
@@ -83,6 +84,7 @@ def test_a_small_shop_worked_by_hand() -> None:
 
 def test_what_was_decided_is_counted_where_one_worker_has_it_all() -> None:
     """A large seller, 27 million messages a day to one receiver: 16.2 million ids in three days."""
+    assert capacity.SETTLED_DAYS * 86_400_000 == FINAL_KEPT_MS
     less, more = (plan(Load(27e6, receivers=count), shipped()) for count in (1, 2))
     assert more.worker_memory - less.worker_memory == pytest.approx(16.2e6 * 50)
 

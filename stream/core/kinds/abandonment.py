@@ -75,14 +75,10 @@ def _put_off(book: RuleBook, state: State, clock: Clock, last_at: int) -> None:
 
 
 def _open(state: State) -> Clock | None:
-    try:
-        kind = state.names.index(ABANDONMENT)
-    except ValueError:
+    if ABANDONMENT not in state.names:
         return None
-    for clock in clocks.at_hand(state):
-        if clock.kind == kind and clock.stopped_at is None:
-            return clock
-    return None
+    kind = state.names.index(ABANDONMENT)
+    return next((one for one in clocks.at_hand(state) if one.kind == kind and one.stopped_at is None), None)
 
 
 KIND: Final = Kind("客户等待", heard=heard, happened=happened, closing=closing, timed_anew=False)
