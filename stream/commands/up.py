@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from stream.commands.common import alerts_config_of, fail, local_broker, settings_of
+from stream.runtime.signals import asked_to_end
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -101,7 +102,9 @@ def _demo(settings: Settings, speed: float | None, *, stay: bool) -> None:
             await _recap(console, system)
             if stay:
                 console.print("Staying up; Ctrl-C ends.")
-                await _stopping().wait()
+                asked = asyncio.Event()
+                with asked_to_end(asked.set):
+                    await asked.wait()
 
     with TemporaryDirectory(prefix="yanshao-demo-") as folder:
         _run(run(Path(folder)))
@@ -119,13 +122,17 @@ def _live(settings: Settings) -> None:
     alerts_config = alerts_config_of(settings)
 
     async def run() -> None:
-        stopping = _stopping()  # before the door opens: who asks for an end right then is heard too
+        asked = asyncio.Event()
+        with asked_to_end(asked.set):  # before the door opens: who asks for an end right then is heard too
+            await serve(asked)
+
+    async def serve(asked: asyncio.Event) -> None:
         system = LocalSystem(settings, data_dir, alerts_config, clock=WallClock(), console=console)
         async with system.running(ensure_token(settings)) as addresses:
             _banner(console, addresses, f"store in {data_dir}; token in {data_dir / 'token'}")
             loop = asyncio.get_running_loop()
             loop.add_signal_handler(signal.SIGHUP, lambda: loop.run_in_executor(None, system.reload))
-            signalled = asyncio.create_task(stopping.wait())
+            signalled = asyncio.create_task(asked.wait())
             ended = asyncio.create_task(system.runtime.ended())
             await asyncio.wait({signalled, ended}, return_when=asyncio.FIRST_COMPLETED)
             ended.cancel()
@@ -171,12 +178,3 @@ async def _recap(console: Console, system: LocalSystem) -> None:
         highlight=False,
     )
     console.print("The same day as files: yanshao replay --demo --out out", highlight=False)
-
-
-def _stopping() -> asyncio.Event:
-    """Return what SIGINT and SIGTERM set from now on."""
-    loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    return stop

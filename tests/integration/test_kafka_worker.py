@@ -395,6 +395,18 @@ async def test_worker_stopped_past_its_session_ends_before_it_writes(
     assert len(ids) == len(set(ids))
 
 
+async def test_worker_asked_to_end_again_and_again_says_that_it_ended_in_order(
+    system: Installation, kafka_admin: KafkaAdminClient
+) -> None:
+    process = system.process()
+    system.send([message("c-1", 1, CALM)])
+    await until(lambda: done(system, kafka_admin, system.names.messages) == 1, "work")
+    while process.running:
+        os.kill(process.pid, signal.SIGTERM)
+        await asyncio.sleep(0.01)  # far less than the interpreter's own end takes
+    assert process.wait() == Exit.OK
+
+
 async def test_packs_that_come_by_the_configuration_topic_take_hold(
     system: Installation, kafka_admin: KafkaAdminClient
 ) -> None:

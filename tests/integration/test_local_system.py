@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import signal
 import threading
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -406,6 +407,15 @@ PERSONAL = {
     "mail": "wang.xiaoming@example.com",
     "address": "文三路199号",
 }
+
+
+async def test_asked_to_end_again_and_again_it_ends_in_order(tmp_path: Path) -> None:
+    up = Up(config(tmp_path))
+    await up.events()
+    while up.process.poll() is None:
+        up.process.send_signal(signal.SIGTERM)
+        await asyncio.sleep(0.01)  # far less than the interpreter's own end takes
+    assert up.stop() == 0
 
 
 async def test_personal_data_reaches_no_output_no_file_and_no_log(

@@ -6,7 +6,6 @@ Exit code 0: all that was judged held; 1: something did not.
 from __future__ import annotations
 
 import asyncio
-import signal
 import sys
 from pathlib import Path
 
@@ -16,12 +15,12 @@ from stream.bench.installation import WorkerFailedError
 from stream.bench.session import Session
 from stream.bench.soak.run import RATE, Soak
 from stream.bench.soak.verdict import Line
+from stream.runtime.signals import asked_to_end
 
 
 async def _run(soak: Soak) -> list[Line]:
-    for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, soak.stopping.set)
-    return await soak.run()
+    with asked_to_end(soak.stopping.set):
+        return await soak.run()
 
 
 @click.command()

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from typing import Any
@@ -31,6 +30,7 @@ from stream.runtime.kafka.exits import Exit, WorkerExit, to_exit
 from stream.runtime.kafka.names import Names
 from stream.runtime.kafka.publisher import Confirmation, Publisher, Row, confirm
 from stream.runtime.listening import Listening, bounds_of
+from stream.runtime.signals import asked_to_end
 from stream.settings import Kafka, Settings, ensure_token
 from stream.wire import InvalidMessage
 from stream.wire.mapping import Mapping
@@ -295,7 +295,5 @@ def run_ingest(settings: Settings, *, source: str, mapping: Mapping | None = Non
 
 async def _run(settings: Settings, source: str, mapping: Mapping | None) -> int:
     ingest = Ingest(settings, source=source, mapping=mapping)
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, ingest.stop)
-    return int(await ingest.run())
+    with asked_to_end(ingest.stop):
+        return int(await ingest.run())

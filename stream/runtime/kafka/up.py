@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import signal
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from importlib.resources import as_file, files
 from typing import Any
 
@@ -23,6 +22,7 @@ from stream.runtime.kafka.ingest import Ingest
 from stream.runtime.kafka.names import Names
 from stream.runtime.kafka.worker import Worker
 from stream.runtime.send import Plan, Planned, planned
+from stream.runtime.signals import asked_to_end
 from stream.settings import Settings
 
 Say = Callable[[str], None]
@@ -91,12 +91,14 @@ async def _live(settings: Settings, say: Say) -> int:
     ingest = Ingest(settings.model_copy(update={"listen": side}), source="http", mapping=None)
     async with _worker(settings, WallClock()) as (worker, running):
         door = asyncio.create_task(ingest.run(), name="ingest")
-        ended = asyncio.create_task(_signalled())
+        asked = asyncio.Event()
         if worker.site is not None:
             say(f"metrics  http://{settings.listen.metrics_host}:{worker.site.port}/metrics")
         say(f"events   POST http://{settings.listen.host}:{settings.listen.port}/v1/events")
-        await asyncio.wait({running, door, ended}, return_when=asyncio.FIRST_COMPLETED)
-        ended.cancel()
+        with asked_to_end(asked.set):
+            ended = asyncio.create_task(asked.wait())
+            await asyncio.wait({running, door, ended}, return_when=asyncio.FIRST_COMPLETED)
+            ended.cancel()
         say("stopping ...")
         ingest.stop()
         await door
@@ -125,7 +127,9 @@ async def _demo(settings: Settings, say: Say, speed: float | None, *, stay: bool
             say("\nThe day is over.")
             if stay:
                 say("Staying up; Ctrl-C ends.")
-                await _signalled()
+                asked = asyncio.Event()
+                with asked_to_end(asked.set):
+                    await asked.wait()
     return int(running.result())
 
 
@@ -171,12 +175,3 @@ def _total(worker: Worker, name: str) -> float:
         for sample in family.samples
         if sample.name == name
     )
-
-
-async def _signalled() -> None:
-    loop = asyncio.get_running_loop()
-    stop = asyncio.Event()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stop.set)
-    with suppress(asyncio.CancelledError):
-        await stop.wait()

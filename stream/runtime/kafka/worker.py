@@ -14,7 +14,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import signal
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
@@ -59,6 +58,7 @@ from stream.runtime.kafka.timers import ClockDriver
 from stream.runtime.kafka.versions import readable
 from stream.runtime.kafka.watchdog import Limits, Watchdog, judge
 from stream.runtime.listening import Listening
+from stream.runtime.signals import asked_to_end
 from stream.settings import Settings, ensure_data_dir
 from stream.wire import encode
 
@@ -455,19 +455,17 @@ def run_worker(settings: Settings, roles: Iterable[Role] = ALL_ROLES, *, driver:
 async def _run(settings: Settings, roles: Iterable[Role], driver: Driver) -> Exit:
     worker = Worker(settings, roles, driver=driver)
     garbage.settle()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, worker.stop)
-    running = asyncio.create_task(worker.run(), name="worker")
-    await worker.ending()
-    # From here on the time is bounded, whatever hangs: this timer has a thread of its own.
-    late = f"the stop took more than {STOP_S:.0f} s"
-    timer = threading.Timer(STOP_S, _end_at_once, (Exit.OVERDUE, late))
-    timer.daemon = True
-    timer.start()
-    code = await running
-    timer.cancel()
-    return code
+    with asked_to_end(worker.stop):
+        running = asyncio.create_task(worker.run(), name="worker")
+        await worker.ending()
+        # From here on the time is bounded, whatever hangs: this timer has a thread of its own.
+        late = f"the stop took more than {STOP_S:.0f} s"
+        timer = threading.Timer(STOP_S, _end_at_once, (Exit.OVERDUE, late))
+        timer.daemon = True
+        timer.start()
+        code = await running
+        timer.cancel()
+        return code
 
 
 def _end_at_once(code: Exit, reason: str) -> None:
