@@ -31,10 +31,9 @@ from stream.runtime.kafka.changelog import Coverage, Replay
 from stream.runtime.kafka.customers import CustomerSide
 from stream.runtime.kafka.decoding import decode, record_of
 from stream.runtime.kafka.ending import end
-from stream.runtime.kafka.feed import Record
 from stream.runtime.kafka.inbox import Fed, Inbox
-from stream.runtime.kafka.poison import too_many
 from stream.runtime.kafka.publisher import Confirmation, Row, confirm
+from stream.runtime.kafka.refusals import Refusals
 from stream.runtime.kafka.shared import Shared
 from stream.runtime.kafka.snapshots import Image
 from stream.runtime.kafka.versions import readable
@@ -82,8 +81,7 @@ class ConversationProcessor:
         self._told: asyncio.Queue[_Batch] = asyncio.Queue()
         self._kept: asyncio.Queue[_Batch] = asyncio.Queue()
         self._tasks: list[asyncio.Task[None]] = []
-        self._poison = 0
-        self._run_known = False
+        self._refusals = Refusals(shared, number)
         self._began = 0
         self._states_read = asyncio.Event()
         self.covered = Coverage()
@@ -237,20 +235,18 @@ class ConversationProcessor:
         batch, shared = _Batch(fed), self._shared
         inputs: list[Input] = []
         contacts: list[Contacted] = []
-        refused: list[tuple[Fed, Record, InvalidMessage]] = []
         for one in fed:
-            self._decode(one, inputs, contacts, refused)
+            self._decode(one, inputs, contacts)
             await asyncio.sleep(0)
-        if refused and not self._run_known:
-            await self._recall(refused[-1], ended=bool(inputs or contacts))
+        first = self.position == self._began and not (inputs or contacts)
+        await self._refusals.recall(self.position, first=first)
 
         def refuse(entry: Input, problem: InvalidMessage) -> None:
-            owner, record = record_of(entry.source, entry.offset, fed, self._sources)
-            self._refuse(owner, record, problem, refused)
+            self._refusals.add(*record_of(entry.source, entry.offset, fed, self._sources), problem)
 
         applied = await shared.slices.apply(self.conversations, inputs, refuse)
         shared.observer.applied(inputs, applied, time.perf_counter() - begun)
-        told = await self._apply_contacts(fed, contacts, last_tick(inputs), refused)
+        told = await self._apply_contacts(fed, contacts, last_tick(inputs))
         for one in fed:
             if self._sources[one.batch.topic] is Source.MESSAGES:
                 self.position = one.batch.last_offset + 1
@@ -266,76 +262,35 @@ class ConversationProcessor:
             shared.route,
         )
         batch.outputs += await outputs.tell_amended(shared.publisher, shared.names, told, shared.zone)
-        for one, record, problem in refused:
-            batch.outputs.append(await self._bury(one, record, problem))
+        batch.outputs += await self._refusals.bury()
         self._told.put_nowait(batch)
 
-    def _decode(
-        self,
-        fed: Fed,
-        inputs: list[Input],
-        contacts: list[Contacted],
-        refused: list[tuple[Fed, Record, InvalidMessage]],
-    ) -> None:
+    def _decode(self, fed: Fed, inputs: list[Input], contacts: list[Contacted]) -> None:
         source = self._sources[fed.batch.topic]
         for record in fed.batch.records:
             try:
                 item = decode(source, record, live=self._shared.live)
             except InvalidMessage as problem:
-                self._refuse(fed, record, problem, refused)
+                self._refusals.add(fed, record, problem)
                 continue
-            self._poison = 0
+            self._refusals.used()
             if isinstance(item, Input):
                 inputs.append(item)
             else:
                 contacts.append(item)
 
     async def _apply_contacts(
-        self,
-        fed: Sequence[Fed],
-        contacts: Sequence[Contacted],
-        tick: int | None,
-        refused: list[tuple[Fed, Record, InvalidMessage]],
+        self, fed: Sequence[Fed], contacts: Sequence[Contacted], tick: int | None
     ) -> Told:
         if not contacts and tick is None:
             return Told()
         await self.side.recovered()
         told, broken = self.side.apply(self._shared.knowledge().book.limits, contacts, tick)
         for offset in broken:
-            owner, record = record_of(Source.CONTACTS, offset, fed, self._sources)
-            self._refuse(owner, record, InvalidMessage(Reason.INTERNAL, "contact"), refused)
+            problem = InvalidMessage(Reason.INTERNAL, "contact")
+            self._refusals.add(*record_of(Source.CONTACTS, offset, fed, self._sources), problem)
         self._shared.observer.told(told)
         return told
-
-    def _refuse(
-        self,
-        fed: Fed,
-        record: Record,
-        problem: InvalidMessage,
-        refused: list[tuple[Fed, Record, InvalidMessage]],
-    ) -> None:
-        self._poison += 1
-        self._refuse_run(fed, record, problem)
-        refused.append((fed, record, problem))
-
-    def _refuse_run(self, fed: Fed, record: Record, problem: InvalidMessage) -> None:
-        if self._poison > self._shared.kafka.poison_limit:
-            batch = fed.batch
-            raise too_many(self._poison, batch.topic, batch.partition, record.offset, problem.reason)
-
-    async def _recall(self, last: tuple[Fed, Record, InvalidMessage], *, ended: bool) -> None:
-        """At the first refusal, go on counting where the partition's processor before this one ended."""
-        self._run_known = True
-        if self.position == self._began and not ended:
-            self._poison += await self._shared.buried_before(self.number, self.position)
-            self._refuse_run(*last)
-
-    async def _bury(self, fed: Fed, record: Record, problem: InvalidMessage) -> Confirmation:
-        self._shared.observer.dead(problem.reason)
-        batch = fed.batch
-        return await self._shared.publisher.dead_letter(
-            record, batch.topic, batch.partition, problem.reason, [("detail", problem.detail.encode())]
-        )
 
     # Second and third stage -----------------------------------------------------------------------------
 
