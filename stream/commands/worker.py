@@ -45,7 +45,8 @@ def command(ctx: click.Context, roles: tuple[str, ...], driver: str) -> None:
     log_to_stderr()
     from stream.packs import PackError  # noqa: PLC0415
     from stream.runtime.kafka.names import Role  # noqa: PLC0415
-    from stream.runtime.kafka.worker import Driver, run_worker  # noqa: PLC0415 - Faust is slow to import
+    from stream.runtime.kafka.process import run_worker  # noqa: PLC0415 - Faust is slow to import
+    from stream.runtime.kafka.worker import Driver  # noqa: PLC0415
 
     try:
         code = run_worker(settings, [Role(name) for name in roles or _ROLES], driver=Driver(driver))

@@ -36,7 +36,8 @@ ROOT = Path(__file__).resolve().parents[2]
 RUN = """
 import logging, sys
 from stream.runtime.kafka.names import Role
-from stream.runtime.kafka.worker import Driver, run_worker
+from stream.runtime.kafka.process import run_worker
+from stream.runtime.kafka.worker import Driver
 from stream.settings import load
 logging.basicConfig(level="INFO", stream=sys.stderr, format="%(asctime)s %(levelname)s %(name)s %(message)s")
 roles = [Role(name) for name in sys.argv[3].split(",")]

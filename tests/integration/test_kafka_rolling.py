@@ -16,7 +16,7 @@ from kafka.admin import KafkaAdminClient
 from stream.runtime.broker import LocalBroker
 from stream.runtime.kafka.delivery import GRACE_S
 from stream.runtime.kafka.exits import Exit
-from stream.runtime.kafka.worker import STOP_S
+from stream.runtime.kafka.process import STOP_S
 from tests.integration.kafkasystem import (
     CALM,
     COMPLAINT,

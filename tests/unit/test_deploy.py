@@ -18,7 +18,7 @@ import yaml
 from alerts import config as alerts_config
 from stream.cli import COMMANDS
 from stream.runtime.kafka.exits import Exit
-from stream.runtime.kafka.worker import STOP_S
+from stream.runtime.kafka.process import STOP_S
 from stream.runtime.system import STOP_GRACE_SECONDS
 from stream.settings import CONFIG_VARIABLE, DATA_VARIABLE, ConfigError, Settings, load
 

@@ -11,8 +11,8 @@ import pytest
 import yaml
 
 from stream.cli import COMMANDS
+from stream.runtime.kafka.process import STOP_S
 from stream.runtime.kafka.watchdog import Limits
-from stream.runtime.kafka.worker import STOP_S
 from stream.settings import Settings, load
 
 A_MOMENT_S = 10

@@ -10,8 +10,8 @@ from stream.runtime.kafka import membership
 from stream.runtime.kafka.burial import BEGINNING
 from stream.runtime.kafka.exits import Exit
 from stream.runtime.kafka.monitor import LAG_S
+from stream.runtime.kafka.process import STOP_S
 from stream.runtime.kafka.watchdog import Limits
-from stream.runtime.kafka.worker import STOP_S
 from stream.settings import Kafka
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"

@@ -21,7 +21,7 @@ import click
 from stream.core.limits import Limits
 from stream.runtime import knowledge
 from stream.runtime.kafka import delivery, ledger, preparation
-from stream.runtime.kafka.worker import run_worker
+from stream.runtime.kafka.process import run_worker
 from stream.settings import Settings, load
 
 REMEMBERED_S: Final = 60

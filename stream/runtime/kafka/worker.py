@@ -1,6 +1,6 @@
 """One worker of the Kafka runtime, from its settings to its exit code.
 
-    code = run_worker(settings, ALL_ROLES)
+    code = await Worker(settings, ALL_ROLES).run()
 
 What runs where: Faust's consumer has a thread of its own (fetching, heartbeats); everything else shares
 the event loop, except the watchdog, which must outlive it, and the loading of packs. Faust's agent hands
@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -27,7 +25,7 @@ from alerts.model import Alert, Notification
 from stream import metrics as m
 from stream.core.events import Timer
 from stream.metrics import DeliveryCounts, Metrics
-from stream.runtime import cluster, garbage, topics
+from stream.runtime import cluster, topics
 from stream.runtime.clock import Clock, WallClock
 from stream.runtime.conversations import Knowledge
 from stream.runtime.gauges import describe_process, watch_delivery
@@ -58,7 +56,6 @@ from stream.runtime.kafka.timers import ClockDriver
 from stream.runtime.kafka.versions import readable
 from stream.runtime.kafka.watchdog import Limits, Watchdog, judge
 from stream.runtime.listening import Listening
-from stream.runtime.signals import asked_to_end
 from stream.settings import Settings, ensure_data_dir
 from stream.wire import encode
 
@@ -75,9 +72,6 @@ CUSTOMERS_PAUSE_S = 0.05
 
 FAUST_STOP_S = 10.0
 """Faust's part of a stop takes under a second; it commits once and closes its connections."""
-
-STOP_S = 30.0
-"""An orderly stop takes a second or two; cut short at this it loses nothing either, and repeats a little."""
 
 
 class Driver(StrEnum):
@@ -433,42 +427,3 @@ async def _started(
 ) -> None:
     await start()
     stack.push_async_callback(stop)
-
-
-def run_worker(settings: Settings, roles: Iterable[Role] = ALL_ROLES, *, driver: Driver = Driver.WALL) -> int:
-    """Run one worker until SIGTERM or SIGINT, or until something fails; returns the exit code.
-
-    Ends the process itself where a stop takes too long, or threads of libraries stay behind.
-
-    Raises:
-        stream.packs.PackError: The packs cannot be used.
-        alerts.config.AlertsConfigError: The alerts section cannot be used.
-    """
-    code = asyncio.run(_run(settings, roles, driver))
-    left = [one for one in threading.enumerate() if not one.daemon and one is not threading.main_thread()]
-    if left:
-        # The interpreter would wait for them for ever.
-        _end_at_once(code, f"{len(left)} threads of libraries did not end")
-    return int(code)
-
-
-async def _run(settings: Settings, roles: Iterable[Role], driver: Driver) -> Exit:
-    worker = Worker(settings, roles, driver=driver)
-    garbage.settle()
-    with asked_to_end(worker.stop):
-        running = asyncio.create_task(worker.run(), name="worker")
-        await worker.ending()
-        # From here on the time is bounded, whatever hangs: this timer has a thread of its own.
-        late = f"the stop took more than {STOP_S:.0f} s"
-        timer = threading.Timer(STOP_S, _end_at_once, (Exit.OVERDUE, late))
-        timer.daemon = True
-        timer.start()
-        code = await running
-        timer.cancel()
-        return code
-
-
-def _end_at_once(code: Exit, reason: str) -> None:
-    logger.critical("%s; exit code %d", reason, code)
-    logging.shutdown()
-    os._exit(code)
