@@ -12,7 +12,7 @@ import time
 import urllib.error
 import urllib.request
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -187,11 +187,16 @@ def resident_mib(pid: int) -> float:
     raise WorkerFailedError(f"no memory figure of process {pid}")
 
 
-def fill(bootstrap: str, topic: str, rows: Iterable[tuple[str, bytes]]) -> list[int]:
+def fill(
+    bootstrap: str,
+    topic: str,
+    rows: Iterable[tuple[str, bytes]],
+    place: Callable[[str], int] = partition_of,
+) -> list[int]:
     """Write records to their partitions, as fast as it goes; return how many each got."""
     partitions: list[list[tuple[bytes, bytes]]] = [[] for _ in range(PARTITIONS)]
     for key, raw in rows:
-        partitions[partition_of(key)].append((key.encode(), raw))
+        partitions[place(key)].append((key.encode(), raw))
     asyncio.run(_fill(bootstrap, topic, partitions))
     return list(map(len, partitions))
 
@@ -201,6 +206,8 @@ async def _fill(bootstrap: str, topic: str, partitions: Sequence[Sequence[tuple[
     await producer.start()
     try:
         for number, rows in enumerate(partitions):
+            if not rows:
+                continue
             batch = producer.create_batch()
             for key, raw in rows:
                 if batch.append(key=key, value=raw, timestamp=None) is None:

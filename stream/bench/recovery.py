@@ -21,6 +21,8 @@ from typing import Final
 import msgspec
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
 
+from alerts.model import Outcome
+from alerts.testing import sample_notification
 from stream import settings
 from stream.bench.figures import Figure, Row, at_most
 from stream.bench.installation import (
@@ -34,9 +36,12 @@ from stream.bench.installation import (
 from stream.bench.session import Session
 from stream.bench.states import records_of, renamed
 from stream.core import state as states
+from stream.core.ids import stable_id
 from stream.runtime.clock import WallClock
 from stream.runtime.conversations import Conversations
 from stream.runtime.kafka.changelog import Coverage, Replay
+from stream.runtime.kafka.ledger import KafkaLedger
+from stream.runtime.kafka.publisher import Publisher
 from stream.runtime.kafka.recovery import SNAPSHOTS, Origin, StateLog
 from stream.runtime.kafka.snapshots import SUFFIX, Image
 
@@ -49,7 +54,8 @@ KEPT = Figure("recovery.read_snapshots", "s", "reading 100,000 open conversation
 WHOLE = Figure("recovery.read_changelog", "s", "reading them from the changelog, one record each")
 HISTORY = Figure("recovery.read_changelog_5x", "s", "reading them from the changelog, five records each")
 MEMORY = Figure("recovery.memory", "MiB", "a worker that holds 100,000 open conversations", at_most(600))
-FIGURES = (FIRST, LOST, READ_BACK, MEMORY, KEPT, WHOLE, HISTORY)
+LEDGER = Figure("recovery.read_ledger", "s", "reading the ledger back, 100,000 decided notifications")
+FIGURES = (FIRST, LOST, READ_BACK, MEMORY, KEPT, WHOLE, HISTORY, LEDGER)
 
 CONVERSATIONS: Final = 100_000
 FEWER: Final = 10_000
@@ -73,7 +79,7 @@ def measure(session: Session) -> list[Row]:
     count = session.scale(CONVERSATIONS, 5_000)
     _, sample = records_of(session, session.scale(2_000, 200))
     try:
-        rows = _kills(session, sample, count) + _readings(session, sample, count)
+        rows = [*_kills(session, sample, count), *_readings(session, sample, count), _ledger(session, count)]
     except WorkerFailedError as error:
         return [figure.unmeasured(str(error)) for figure in FIGURES]
     if session.quick:
@@ -161,6 +167,30 @@ async def _reading(session: Session, rows: list[tuple[str, bytes]], records: int
     await log.finish(partitions)
     kept, _ = await _read(session, log)
     return whole, kept
+
+
+def _ledger(session: Session, count: int) -> Row:
+    """Return how long delivery reads before it sends: each notification as accepted, and as decided."""
+    session.tell(f"recovery: reading {count:,} notifications that were decided")
+    installation = Installation(session, "ledger.")
+    installation.make_topics()
+    topic = installation.names.ledger
+    fill(session.bootstrap, topic, _notifications(count), lambda _: 0)
+    # It writes nothing here, so it needs no producer.
+    ledger = KafkaLedger(Publisher(None, ""), topic, mine=lambda _: True, now_ms=WallClock().now_ms)
+    kafka = settings.load(installation.config(), env={}).kafka
+    begun = time.perf_counter()
+    records = asyncio.run(ledger.recover(kafka))
+    return LEDGER.row(time.perf_counter() - begun, f"{records:,} records, nothing compacted")
+
+
+def _notifications(count: int) -> Iterator[tuple[str, bytes]]:
+    sample = sample_notification()
+    for number in range(count):
+        name = stable_id("notification", str(number))
+        entry = msgspec.structs.replace(sample, notification_id=name, alert_id=stable_id("alert", name))
+        for outcome in (Outcome.PENDING, Outcome.DELIVERED):
+            yield name, msgspec.json.encode(msgspec.structs.replace(entry, outcome=outcome))
 
 
 @dataclass

@@ -25,6 +25,18 @@ FINAL_KEPT_MS = 3 * 24 * 3600 * 1000
 alert may wait for its end over a weekend."""
 
 
+class _Head(msgspec.Struct, gc=False):
+    """What says what became of a notification: the rest of most entries is never wanted again."""
+
+    notification_id: str
+    alert_id: str
+    receiver: str
+    status: AlertStatus
+    outcome: Outcome
+
+
+_head = msgspec.json.Decoder(_Head)
+
 _OUTCOMES = tuple(Outcome)
 _NUMBERS = {outcome: number for number, outcome in enumerate(_OUTCOMES)}
 _TOLD = 1
@@ -47,27 +59,37 @@ class KafkaLedger:
     async def recover(self, kafka: Kafka) -> int:
         """Read the ledger back; how many records that took."""
         count = 0
+        waiting: dict[str, Record] = {}
 
         def take(records: Sequence[Record]) -> None:
             nonlocal count
             count += len(records)
-            for record in records:
-                self._take_back(record)
+            with readable(f"{self._topic} offsets {records[0].offset} to {records[-1].offset}"):
+                for record in records:
+                    self._take_back(record, waiting)
 
         await tail.read_all(kafka, self._topic, 0, take)
+        for name, record in waiting.items():
+            with readable(f"{self._topic} offset {record.offset}"):
+                self._open[name] = msgspec.json.decode(record.value or b"", type=Notification)
         return count
 
-    def _take_back(self, record: Record) -> None:
+    def _take_back(self, record: Record, waiting: dict[str, Record]) -> None:
+        """Take what a record says of a notification; `waiting` has those that none has decided so far."""
         if record.value is None:
             name = (record.key or b"").decode()
-            self._open.pop(name, None)
+            waiting.pop(name, None)
             self._final.discard(name, record.timestamp)
             return
         refuse_newer(record, self._topic)
-        with readable(f"{self._topic} offset {record.offset}"):
-            entry = msgspec.json.decode(record.value, type=Notification)
-        if self._mine(entry.receiver):
-            self._keep(entry, record.timestamp)
+        head = _head.decode(record.value)
+        if not self._mine(head.receiver):
+            return
+        if head.outcome is Outcome.PENDING:
+            waiting[head.notification_id] = record
+            return
+        waiting.pop(head.notification_id, None)
+        self._remember(head, record.timestamp)
 
     async def put(self, entries: Sequence[Notification]) -> None:
         """Write the entries; durable when it returns.
@@ -116,7 +138,10 @@ class KafkaLedger:
             self._open[name] = entry
             return
         self._open.pop(name, None)
-        self._final.put(name, _NUMBERS[entry.outcome], at)
+        self._remember(entry, at)
+
+    def _remember(self, entry: Notification | _Head, at: int) -> None:
+        self._final.put(entry.notification_id, _NUMBERS[entry.outcome], at)
         fires = entry.status is AlertStatus.FIRING and entry.outcome is Outcome.DELIVERED
         # What was read back may have been forgotten already, and its record be still there.
         if fires and at >= self._now() - FINAL_KEPT_MS:
