@@ -20,22 +20,21 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import tzinfo
+from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
-from alerts import hours, policy
 from alerts.config import AlertsConfig
 from alerts.dispatcher import Dispatcher
-from alerts.model import Alert
 from stream import wire
-from stream.runtime.clock import Clock, WallClock
-from stream.runtime.conversations import Conversations, Input, Knowledge
-from stream.runtime.customers import Customers, contacted, last_tick
+from stream.runtime.clock import Clock
+from stream.runtime.conversations import Conversations, Knowledge
+from stream.runtime.customers import Customers
 from stream.runtime.http import Overloaded, Unavailable
 from stream.runtime.jobs import DEFAULT_QUEUE, Done, Events, Queue, Write, refuse
 from stream.runtime.pulse import PROBE_S, Pulse
-from stream.runtime.rows import row_of
-from stream.runtime.store import FILE_NAME, Store, connect, lock
+from stream.runtime.store import Store
+from stream.runtime.transactions import Transactions
 from stream.wire import InvalidMessage, Reason
 
 logger = logging.getLogger(__name__)
@@ -45,9 +44,6 @@ logger = logging.getLogger(__name__)
 TRANSACTION_EVENTS = 2_000
 # How often the clocks are looked at when no event comes; lateness stays well under a second.
 TICK_SECONDS = 0.2
-# Of how many customers a day is settled in one transaction, all being due at the same moment: 30 ms of work,
-# for which senders wait.
-CUSTOMERS_AT_ONCE = 20
 # A clock that breaks the engine would break every transaction; after so long all are tried again.
 CLOCKS_REST_MS = 60_000
 
@@ -74,13 +70,11 @@ class LocalRuntime:
         conversation_url: str | None = None,
         observe: Callable[[Done], None] | None = None,
     ) -> None:
-        self._path = data_dir / FILE_NAME
-        self._knowledge = knowledge
-        self._alerts = alerts_config
+        self._transactions = Transactions(
+            data_dir, knowledge, alerts_config, clock=clock, zone=zone, conversation_url=conversation_url
+        )
         self._clock = clock
-        self._zone = zone
         self._queue = queue
-        self._conversation_url = conversation_url
         self._observe = observe
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
         self._jobs: deque[Events | Write] = deque()
@@ -94,11 +88,7 @@ class LocalRuntime:
         self._writer: asyncio.Task[None] | None = None
         self._pulse = Pulse()
         self._probe_at = 0.0
-        self._store: Store | None = None
-        self._lock: BinaryIO | None = None
         self._dispatcher: Dispatcher | None = None
-        self.conversations = Conversations(conversation_url=conversation_url)
-        self.customers = Customers()
 
     # Life -------------------------------------------------------------------------------------------
 
@@ -112,7 +102,7 @@ class LocalRuntime:
             sqlite3.Error: The file cannot be used.
         """
         loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._thread, self._open)
+        await loop.run_in_executor(self._thread, self._transactions.open)
         self._dispatcher = dispatcher
         self._writer = asyncio.create_task(self._write_loop(), name="store writer")
         self._writer.add_done_callback(self._writer_ended)
@@ -124,7 +114,7 @@ class LocalRuntime:
         self._stopping = True
         self._wakeup.set()
         await self.ended()
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._close)
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._transactions.close)
         self._thread.shutdown()
 
     def _writer_ended(self, writer: asyncio.Task[None]) -> None:
@@ -140,32 +130,17 @@ class LocalRuntime:
         if self._writer is not None:
             await asyncio.wait([self._writer])
 
-    def _open(self) -> None:
-        self._lock = lock(self._path.parent)
-        self._store = Store(connect(self._path))
-        self._read_back()
-
-    def _close(self) -> None:
-        if self._store is not None:
-            self._store.connection.close()
-            self._store = None
-        if self._lock is not None:
-            self._lock.close()
-            self._lock = None
-
-    def _read_back(self) -> None:
-        """Make memory what the file says."""
-        assert self._store is not None
-        conversations = Conversations(conversation_url=self._conversation_url)
-        knowledge = self._knowledge()
-        for conversation_id, raw in self._store.conversations():
-            conversations.load(knowledge, conversation_id, raw)
-        customers = Customers()
-        for key, raw in self._store.customers():
-            customers.load(knowledge.book.limits, key, raw)
-        self.conversations, self.customers = conversations, customers
-
     # What others ask ----------------------------------------------------------------------------------
+
+    @property
+    def conversations(self) -> Conversations:
+        """Those held now; read back anew where a transaction failed."""
+        return self._transactions.conversations
+
+    @property
+    def customers(self) -> Customers:
+        """Those held now, likewise."""
+        return self._transactions.customers
 
     @property
     def queued_events(self) -> int:
@@ -243,7 +218,7 @@ class LocalRuntime:
         while True:
             self._wakeup.clear()
             jobs = self._take_jobs()
-            due = self._next_due()
+            due = self._transactions.next_due()
             if not jobs and self._stopping:
                 return  # what comes due from here on is told at the next start
             if not jobs and (due is None or due >= self._heard_until()) and not self._must_probe():
@@ -258,10 +233,6 @@ class LocalRuntime:
     def _must_probe(self) -> bool:
         """Whether the store, which has refused to write, is to be asked again though nothing else is."""
         return self._pulse.refused_at is not None and time.monotonic() >= self._probe_at
-
-    def _next_due(self) -> int | None:
-        dues = (self.conversations.next_due(), self.customers.next_due())
-        return min((due for due in dues if due is not None), default=None)
 
     async def _sleep(self) -> None:
         try:
@@ -356,13 +327,14 @@ class LocalRuntime:
     async def _attempt(self, jobs: Sequence[Events | Write], until: int) -> Done:
         """Do jobs in one transaction; where it fails, nothing of it stays in memory either."""
         loop = asyncio.get_running_loop()
+        work = partial(self._transactions.do, jobs, until, touch=self._pulse.refused_at is not None)
         self._pulse.begin(time.monotonic())
         try:
-            done = await loop.run_in_executor(self._thread, self._transact, jobs, until)
+            done = await loop.run_in_executor(self._thread, work)
         except Exception:
             while True:
                 try:
-                    await loop.run_in_executor(self._thread, self._read_back)
+                    await loop.run_in_executor(self._thread, self._transactions.read_back)
                     break
                 except sqlite3.Error as again:
                     logger.error("the store cannot be read: %s", type(again).__name__)  # noqa: TRY400
@@ -373,91 +345,6 @@ class LocalRuntime:
             return done
         finally:
             self._pulse.end()
-
-    def _transact(self, jobs: Sequence[Events | Write], until: int) -> Done:
-        """Do everything in one transaction, clocks that are due before ``until`` last.
-
-        Runs in the store's thread.
-        """
-        store = self._store
-        assert store is not None
-        done = Done()
-        store.begin()
-        try:
-            for job in jobs:
-                if isinstance(job, Write):
-                    done.outcomes.append(job.work(store))
-                else:
-                    done.outcomes.append(self._decode(store, job, done))
-            inputs = [Input(item) for item in done.received]
-            done.applied = self.conversations.apply(self._knowledge(), inputs)
-            self._apply_due(done, until)
-            self._apply_contacts(done, inputs, until)
-            self._keep(store, done)
-            if self._pulse.refused_at is not None:
-                store.touch()
-            begun = time.perf_counter()
-            store.commit()
-            done.commit_seconds = time.perf_counter() - begun
-        except BaseException:
-            store.roll_back()
-            raise
-        return done
-
-    def _apply_due(self, done: Done, until: int) -> None:
-        """Let what came due speak, after the events that were there before it was looked at."""
-        now = self._clock.now_ms()
-        timers = self.conversations.take_due(until)
-        if timers:
-            applied = self.conversations.apply(self._knowledge(), [Input(timer) for timer in timers])
-            done.applied.merge(applied)
-            done.lateness_ms = [now - timer.due for timer in timers]
-
-    def _apply_contacts(self, done: Done, inputs: Sequence[Input], until: int) -> None:
-        """Give customers their contacts, then their time: that of the clock, or of a tick."""
-        limits = self._knowledge().book.limits
-        done.told = self.customers.apply(limits, contacted(done.applied.records))
-        done.told.merge(self.customers.advance(limits, until, CUSTOMERS_AT_ONCE))
-        tick = last_tick(inputs)
-        if tick is not None:
-            done.told.merge(self.customers.advance(limits, tick))
-
-    def _decode(self, store: Store, job: Events, done: Done) -> list[InvalidMessage | None]:
-        outcomes: list[InvalidMessage | None] = []
-        refused: list[tuple[str, str, int, bytes]] = []
-        for raw in job.raws:
-            try:
-                done.received.append(wire.decode(raw, received_at=job.received_at))
-                outcomes.append(None)
-            except InvalidMessage as error:
-                outcomes.append(error)
-                refused.append((error.reason, error.detail, self._clock.now_ms(), raw))
-                done.refused.append((error.reason, job.keep_refused))
-        if job.keep_refused and refused:
-            store.add_refused(refused)
-        return outcomes
-
-    def _keep(self, store: Store, done: Done) -> None:
-        applied = done.applied
-        store.put_conversations(applied.changed.items(), applied.forgotten)
-        store.put_customers(done.told.changed.items(), done.told.forgotten)
-        amended = (one.summary for one in done.told.amended)
-        store.add_records([row_of(record, self._zone) for record in (*applied.records, *amended)])
-        planned = [
-            notification
-            for record in applied.records
-            if isinstance(record, Alert)
-            for notification in policy.plan(self._alerts, record).notifications
-        ]
-        known = store.seen([one.notification_id for one in planned])
-        # Delivery lives in real time, whatever clock the events run on.
-        now = WallClock().now_ms()
-        done.notifications = [
-            hours.entered(self._alerts.calendars, one, now)
-            for one in planned
-            if one.notification_id not in known
-        ]
-        store.put_notifications(done.notifications)
 
 
 def _place(error: BaseException) -> str:

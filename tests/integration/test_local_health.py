@@ -82,7 +82,7 @@ def raw(number: int) -> bytes:
 
 def only_read(system: LocalSystem, *, on: bool) -> None:
     """Let the store refuse to write, as it does where the disk is full or the file system read-only."""
-    store = system.runtime._store
+    store = system.runtime._transactions.store
     assert store is not None
     store.connection.execute(f"PRAGMA query_only={int(on)}").fetchone()
 
