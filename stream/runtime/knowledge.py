@@ -17,8 +17,9 @@ from stream.settings import Settings
 def limits_of(settings: Settings) -> Limits:
     """Return the conversation's times and what is measured of it, as configured."""
     return Limits(
-        settings.conversation.idle_close,
-        settings.conversation.keep_after_close,
+        idle_close_ms=settings.conversation.idle_close,
+        keep_ms=settings.conversation.keep_after_close,
+        issue_keep_ms=settings.conversation.keep_owed,
         reopen_ms=settings.conversation.reopen_window,
         definitions=tuple(map(str, settings.metrics.definitions)),
     )

@@ -168,6 +168,8 @@ class Conversation(_Section):
     """Silence after which a conversation counts as closed (`inferred`)."""
     keep_after_close: Duration = 10 * 60_000
     """How long a closed conversation is kept for a rating or a late message."""
+    keep_owed: Duration = 7 * 24 * 60 * 60_000
+    """How long it is kept for an issue or promise still owed an answer, after the last moment of a clock."""
     reopen_window: PositiveDuration = 24 * 60 * 60_000
     """How soon after a close a customer must come back for the conversation to count as reopened."""
     url: str | None = Field(default=None, max_length=2048, pattern=r"^https?://[^\s]+$")

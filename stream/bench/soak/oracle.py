@@ -26,6 +26,7 @@ from alerts.config import AlertsConfig
 from alerts.model import Alert, AlertStatus
 from stream import settings, wire
 from stream.bench.installation import PARTITIONS
+from stream.bench.soak.hurry import hurry
 from stream.core.events import Received, Tick
 from stream.runtime.conversations import Conversations, Input, Knowledge
 from stream.runtime.hours import parse_alerts
@@ -123,6 +124,7 @@ async def _take(oracle: Oracle, consumer: Any) -> None:
 def main(config: Path) -> None:
     """Print the alerts that the core makes of the log."""
     os.nice(NICE)
+    hurry()
     asyncio.run(_run(config))
 
 

@@ -47,7 +47,12 @@ LOOK_S: Final = 0.5
 END_S: Final = 20.0
 """A process that was told to end has this long for it."""
 
-TIMES: Final = {"idle_close": "60s", "keep_after_close": "20s", "reopen_window": "60s"}
+TIMES: Final = {
+    "idle_close": "60s",
+    "keep_after_close": "20s",
+    "keep_owed": "60s",
+    "reopen_window": "60s",
+}
 """Short, so that the level is reached in minutes. Longer than any pause of a chat here (15 s)."""
 
 RETENTION: Final = {"retention_ms": "1800000", "segment_bytes": "67108864"}

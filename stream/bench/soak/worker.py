@@ -5,7 +5,7 @@
 How long conversations are remembered is a setting, which the soak makes short. For two more things days are
 right and nobody needs another figure, so there is none: how long customers are kept for a conversation that
 is told of late, and how long the ledger remembers what was decided. An hour would show both growing, as they
-do for days; here they are cut short in this process alone.
+do for days; here they are cut short in this process alone. So are promises (`stream.bench.soak.hurry`).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from typing import Final
 
 import click
 
+from stream.bench.soak.hurry import hurry
 from stream.core.limits import Limits
 from stream.runtime import knowledge
 from stream.runtime.kafka import delivery, ledger, preparation
@@ -48,6 +49,7 @@ def main(config: Path, command: str) -> None:
     del command  # there is but this one
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
     forget_soon()
+    hurry()
     sys.exit(run_worker(load(config, env={})))
 
 
