@@ -62,9 +62,11 @@ def command(
     print_fields(
         (
             ("peak", f"{plan.peak_rate:,.0f} messages/s, {plan.open_conversations:,} conversations open"),
+            ("", f"{plan.held_conversations:,} held, most of them over but for what was promised"),
             ("workers", f"{plan.workers} of one core, {plan.worker_memory / mib:,.0f} MiB each"),
             ("partitions", f"{plan.partitions} (cannot be changed later without draining)"),
             ("a worker dies", f"its partitions go on after about {plan.recovery_s:.0f} s"),
+            ("", f"alerts of its receivers are sent after about {plan.delivery_s:.0f} s"),
             ("brokers", f"{plan.brokers}, writing {plan.broker_write / mib:,.1f} MiB/s in all"),
             ("disk", f"{plan.disk_total / gib:,.1f} GiB over all brokers"),
         )
@@ -76,9 +78,11 @@ def _document(plan: Plan) -> dict[str, object]:
     return {
         "peak_messages_per_second": round(plan.peak_rate, 1),
         "open_conversations": plan.open_conversations,
+        "held_conversations": plan.held_conversations,
         "workers": plan.workers,
         "worker_memory_bytes": round(plan.worker_memory),
         "recovery_seconds": round(plan.recovery_s, 1),
+        "delivery_seconds": round(plan.delivery_s, 1),
         "partitions": plan.partitions,
         "brokers": plan.brokers,
         "broker_write_bytes_per_second": round(plan.broker_write),
