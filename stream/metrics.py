@@ -188,7 +188,8 @@ BATCH_SECONDS = HistogramDef(
 CONVERSATIONS_OPEN = GaugeDef(
     name="yanshao_conversations_open", section=CONVERSATION, unit="conversations",
     meaning="Conversations held in state.",
-    remedy="Growing without end: the chat system sends no close and the idle limit is too long.",
+    remedy="Growing without end: the chat system sends no close and the idle limit is too long. Growing for "
+    "days: much is promised, and held until it is due and `conversation.keep_owed` after that.",
 )
 STATE_BYTES = GaugeDef(
     name="yanshao_state_bytes", section=CONVERSATION, unit="bytes",
