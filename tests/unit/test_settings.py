@@ -13,7 +13,7 @@ import yaml
 from pydantic import ValidationError
 
 from stream import settings as configuration
-from stream.core.limits import DEFAULT_LIMITS
+from stream.core.limits import DEFAULT_LIMITS, Limits
 from stream.runtime.knowledge import limits_of
 from stream.settings import ConfigError, SecurityProtocol, Settings, load, reference
 from stream.settings.values import duration_ms, duration_text
@@ -304,6 +304,10 @@ def test_example_of_the_reference_is_valid(tmp_path):
 
 def test_all_response_metrics_are_measured_unless_fewer_are_named(config):
     assert limits_of(config("")) == DEFAULT_LIMITS
+    times = "{idle_close: 1m, keep_after_close: 2m, keep_owed: 3m, reopen_window: 4m}"
+    assert limits_of(config(f"conversation: {times}")) == Limits(
+        60_000, 120_000, issue_keep_ms=180_000, reopen_ms=240_000
+    )
     assert limits_of(config("metrics: {definitions: [plain, jd_v1]}")).definitions == ("plain", "jd_v1")
     assert limits_of(config("", YANSHAO_METRICS__DEFINITIONS="pdd_v1")).definitions == ("pdd_v1",)
 
