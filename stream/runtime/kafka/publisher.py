@@ -3,12 +3,19 @@
 aiokafka's `send` makes a future for each record (about 30 µs); here a batch of one partition is built
 at once and has one. Batches handed in for one partition are written in that order: one of them is on
 its way at a time, and a repeated attempt goes before the next.
+
+Whoever writes to a partition waits for a turn. aiokafka 0.14 would let a batch wait until nothing else is
+left to leave, for ever where single records keep coming, and counts each of its waits from the first one on:
+after some tens of lost races, within a second, it gives up as if a minute had passed
+(`aiokafka.producer.message_accumulator.MessageAccumulator.add_batch`).
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 from aiokafka.errors import KafkaError
@@ -35,6 +42,7 @@ class Publisher:
     def __init__(self, producer: Any, dead_letters: str) -> None:
         self._producer = producer
         self._dead_letters = dead_letters
+        self._turns: defaultdict[tuple[str, int], asyncio.Lock] = defaultdict(asyncio.Lock)
 
     async def send(self, topic: str, partition: int, rows: Iterable[Row]) -> list[Confirmation]:
         """Hand rows of one partition over, in order; returns what to await for their confirmation.
@@ -62,16 +70,19 @@ class Publisher:
     ) -> list[Confirmation]:
         """Hand rows over one by one: those of many callers leave together in the client's next batch.
 
-        Without a partition they go where their keys hash to (as the Java client hashes).
+        Without a partition they go where their keys hash to (as the Java client hashes); to such a topic
+        nothing may go by `send`.
         """
         confirmations = []
         try:
-            for key, value, headers in rows:
-                confirmations.append(
-                    await self._producer.send(
-                        topic, key=key, value=value, headers=list(headers), partition=partition
+            # Of keys that hash anywhere none must wait for a partition whose broker is away.
+            async with nullcontext() if partition is None else self._turns[topic, partition]:
+                for key, value, headers in rows:
+                    confirmations.append(
+                        await self._producer.send(
+                            topic, key=key, value=value, headers=list(headers), partition=partition
+                        )
                     )
-                )
         except KafkaError as error:
             raise _unconfirmed(error, topic) from error
         return confirmations
@@ -106,7 +117,10 @@ class Publisher:
     async def _submit(self, batch: Any, topic: str, partition: int) -> Confirmation:
         batch.close()
         try:
-            confirmation: Confirmation = await self._producer.send_batch(batch, topic, partition=partition)
+            async with self._turns[topic, partition]:
+                confirmation: Confirmation = await self._producer.send_batch(
+                    batch, topic, partition=partition
+                )
         except KafkaError as error:
             raise _unconfirmed(error, topic) from error
         return confirmation
