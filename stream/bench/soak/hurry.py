@@ -1,8 +1,8 @@
-"""Promises that are due within a minute, in a process of a soak.
+"""Promises and hand-offs that are due within minutes, in a process of a soak.
 
-What an agent promises is due in a day, mostly, and a conversation is held until then: in one of two chats of
-the soak's something is promised, so that an hour would show nothing but conversations growing in number. Real
-installations reach that level after days. Both the worker and the oracle hurry, so they go on agreeing.
+What an agent promises is due in a day, mostly, and a conversation in which it is not kept is held until then,
+so that an hour would show conversations growing in number, and nothing else. Real installations reach that
+level after days. Both the worker and the oracle hurry, so they go on agreeing.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Final
 
 from stream.core.book import ClockPolicy
 
-LONGEST_MS: Final = 60_000
-"""From a clock's start to its last moment: long beside a pause between messages, short beside the warm-up."""
+LONGEST_MS: Final = 300_000
+"""From a promise to its last moment: longer than most chats, and not half the warm-up."""
 
 
 def hurried(moments: Sequence[int]) -> list[int]:
@@ -23,7 +23,7 @@ def hurried(moments: Sequence[int]) -> list[int]:
 
 
 def hurry() -> None:
-    """Let the clocks that this process starts from now on be due soon, whatever was promised."""
+    """Let what is promised and handed off from now on be due soon in this process, whatever was said."""
     moments, moments_until = ClockPolicy.moments, ClockPolicy.moments_until
 
     def sooner(self: ClockPolicy, start: int, stood_ms: int = 0) -> list[int]:
